@@ -1,8 +1,8 @@
-"""The command line: the server, and the simulator alone."""
+"""The command-line interface, which runs the server, or only the simulator."""
 
 import sys
 
-if sys.platform == "win32":  # before the imports that Windows lacks: resource here, fcntl in other modules
+if sys.platform == "win32":  # before resource (here) and fcntl (elsewhere) are imported, which Windows lacks
     print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
     sys.exit(2)
 
@@ -67,7 +67,8 @@ def _serve() -> int:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
-                # A thread hangs in a call. Its intent is on disk, so waiting would only delay the next start.
+                # A call is still hanging on a thread. If it submits an order, the intent of the order is on disk, so
+                # exiting now loses nothing; waiting would only delay the next start.
                 stop_logging()
                 os._exit(0)
     except ConfigurationError as error:
@@ -83,7 +84,7 @@ def _misconfigured(error: ConfigurationError) -> int:
 
 
 def _secrets(settings: Settings, access: Access) -> list[str]:
-    """The configured secrets, for the log's mask."""
+    """The configured secrets, which the log masks."""
     proxies = (*egresses_of(settings), *(proxy for key in settings.api_keys for proxy in key.proxy))
     passwords = (proxy.password.get_secret_value() for proxy in proxies if proxy and proxy.password)
     keys = [key.token for key in settings.api_keys] + [key.token for key in settings.client_keys]
@@ -91,7 +92,8 @@ def _secrets(settings: Settings, access: Access) -> list[str]:
 
 
 def _tune_process() -> None:
-    """Keep new files private, allow many connections, and collect garbage rarely (its pauses were measurable)."""
+    """Make new files private, allow many connections, and collect garbage less often, because each collection pauses
+    the event loop measurably."""
     os.umask(0o077)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -102,7 +104,7 @@ def _tune_process() -> None:
 
 
 def _announce(app: web.Application, addresses: Sequence[str]) -> None:
-    """Print the addresses, the back end and the client key, and a command to try the server.
+    """Print the addresses, the back end, the client key, and a command with which to try the server.
 
     An address is a URL, or `unix:/PATH`.
     """
@@ -111,15 +113,15 @@ def _announce(app: web.Application, addresses: Sequence[str]) -> None:
     if url not in addresses:
         curl += f" --unix-socket {shlex.quote(str(socket_path(addresses[0])))}"
     if settings.api_auth_token:
-        key, described = "$API_AUTH_TOKEN", "the one in API_AUTH_TOKEN"
+        key, described = "$API_AUTH_TOKEN", "the value of API_AUTH_TOKEN"
     elif access.key_file:
-        where = f"kept in {access.key_file}"
+        where = f"stored in {access.key_file}"
         key = f"$(cat {shlex.quote(str(access.key_file))})"
         described = f"{access.client_key} ({where})" if access.generated else where
     else:
-        key, described = "$ADMIN_KEY", "the one in ADMIN_KEY"
+        key, described = "$ADMIN_KEY", "the value of ADMIN_KEY"
     message = '{"role": "user", "content": "a red fox in the snow"}'
-    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # a listed model, else an alias
+    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # an alias if no model is listed
     order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'
     lines = [
         f"sora_proxy {__version__} listens on {' and '.join(addresses)}",

@@ -1,7 +1,7 @@
-"""The composition root: makes the shared objects, connects them, and starts and stops them.
+"""The composition root: constructs the shared objects, connects them, and starts and stops them.
 
-Read it first. `Program` has the objects that are started and stopped; `create_app` adds the others and makes all of
-them available to the routes.
+`Program` contains the objects that are started and stopped. `create_app` adds all other objects, and makes every object
+available to the routes.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
 MAX_BODY_BYTES = 32 * 2**20
-LARGE_BODIES_AT_ONCE = 4  # each may take three times its size in memory until its image is on disk
+LARGE_BODIES_AT_ONCE = 4  # until its images are on disk, a body may take up three times its size in memory
 # The functions that take part in the commit of each step, and the tables whose rows are deleted with a generation.
 WRITERS = (usage.count, submissions.note, outbox.put)
 TABLES_OF_A_GENERATION = (store.events, store.images, conversations, submissions.submissions, outbox.outbox)
@@ -88,7 +88,7 @@ class Program:
         self.database = Database(database_path_of(settings), self.threads)
         self.key_source = source = KeySource(settings, self.threads)
         entries = source.read()
-        # The choice of the back end also depends on stored keys, stored back ends and the key file.
+        # The choice of the back end depends on the settings, the stored back ends and keys, and the key file.
         peek = self.database.peek
         stored = Stored(peek(load) or [], bool(peek(has_backends)), source.found or bool(peek(has_keys)))
         self.choice = BackendChoice(settings, self.threads, stored)
@@ -140,7 +140,7 @@ class Program:
 
 
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
-    """Make the whole program. `redactor` also masks secrets that are added later. Raises ConfigurationError."""
+    """Construct the whole program. Secrets that are added later are passed to `redactor`. Raises ConfigurationError."""
     program = Program(settings, access, redactor)
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MAX_BODY_BYTES)
     app[SETTINGS] = program.runtime

@@ -1,4 +1,4 @@
-"""BackendChoice: the back ends that the settings choose. It is a part of the composition root."""
+"""BackendChoice: decides which back ends are used, and constructs them. This module is part of the composition root."""
 
 import contextlib
 import secrets
@@ -35,8 +35,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The stored state at startup: the readable back ends, whether any are stored, and whether keys for the back end of
-    the older options are stored or in the key file."""
+    """What is stored at startup. `backends` are the stored back ends that can be read.
+
+    `has_backends`: whether any back end is stored, even if it can't be read.
+    `has_keys`: whether keys for the back end of the older options are configured or stored.
+    """
 
     backends: Sequence[BackendRecord]
     has_backends: bool
@@ -44,10 +47,10 @@ class Stored:
 
 
 class BackendChoice:
-    """The back ends that the settings choose. The simulator's port is opened at once, so its address is known early.
+    """The back ends to use, according to the settings and to what is stored.
 
-    Raises ConfigurationError for an unknown name, or if no back end is configured although the operator seems to have
-    meant one.
+    If the simulator is used, the constructor opens its port, so that its address is known from then on. Raises
+    ConfigurationError if `UPSTREAM` is unknown, or if no back end is configured although other options suggest one.
     """
 
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
@@ -57,7 +60,7 @@ class BackendChoice:
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored
-        # An explicit `auto` is the same as the default: it does not name a back end.
+        # `UPSTREAM=auto` is the same as no UPSTREAM at all: it does not choose a back end.
         self._entries = backends_of(settings)
         meant = self._older_options_choose or self._entries or stored.has_backends
         self.by_default = settings.upstream == AUTO and not meant
@@ -69,7 +72,7 @@ class BackendChoice:
 
     @property
     def default_name(self) -> str:
-        """The back end of keys that name none: that of the older options, or the simulator."""
+        """The back end of keys that do not name one: the simulator if it is in use, else that of the older options."""
         if self.simulated:
             return "simulator"
         return "sora" if upstream_of(self._settings) in (AUTO, COMFYUI, OPENAI) else self._settings.upstream
@@ -85,7 +88,7 @@ class BackendChoice:
         return imports.merged(self._stored.backends, self._entries or older)
 
     def make(self, config: BackendConfig) -> Upstream:
-        """The upstream of a back end. Raises ConfigurationError."""
+        """Construct the `Upstream` that calls a back end. Raises ConfigurationError."""
         if config.kind not in BACKENDS:
             raise ConfigurationError([f"BACKENDS: {config.name}: 'kind' must be one of {', '.join(BACKENDS)}"])
         settings = self._settings
@@ -106,7 +109,7 @@ class BackendChoice:
             result_allow=settings.result_allow,
             workflows_dir=settings.workflows_dir,
         )
-        return BACKENDS[config.kind](options, self._threads.branch())  # a slow back end must not delay others
+        return BACKENDS[config.kind](options, self._threads.branch())  # a slow back end must not delay the others
 
     @property
     def why_simulated(self) -> str:
@@ -116,7 +119,7 @@ class BackendChoice:
         return "UPSTREAM=simulator"
 
     def use_egresses(self, settings: Settings, pools: KeyPools) -> None:
-        """Use the egresses of the settings, or a direct connection to the simulator, which is on this machine."""
+        """Use the configured egresses, or a direct connection if the simulator is used, which runs on this machine."""
         if self.simulated:
             pools.use_egresses([None], for_all=True)
         else:

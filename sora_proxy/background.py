@@ -1,4 +1,4 @@
-"""Background tasks and loops. A loop that dies is logged, restarted and shown in readiness.
+"""Background tasks and loops. A loop that crashes is restarted; the log and the readiness check show the crash.
 
 All tasks outside of task groups are started here, so that each task has a name and every failure is logged.
 """
@@ -13,8 +13,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # before a loop that died is restarted
-MANY_DEATHS = 5  # after half a minute of restarts
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # the wait before a loop that died is restarted
+MANY_DEATHS = 5  # in a row; they take half a minute
 T = TypeVar("T")
 Loop = Callable[[], Coroutine[Any, Any, object]]
 
@@ -24,7 +24,7 @@ def start_task(
 ) -> asyncio.Task[T]:
     """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`).
 
-    `shared`: it works for more than the order or request that starts it, so its log lines do not carry their ids.
+    `shared`: the task serves more than one order or request, so its log lines contain no id of an order or request.
     """
     context = contextvars.Context() if shared else None
     task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
@@ -39,34 +39,34 @@ def _log_death(task: asyncio.Task[Any]) -> None:
 
 
 async def finished(waiting: asyncio.Future[Any]) -> None:
-    """Wait until a future is done, even if the caller is cancelled meanwhile, and drop its result."""
+    """Wait until a future is done, even if the caller is cancelled meanwhile, and discard its result."""
     while not waiting.done():
         try:
             await asyncio.wait([waiting])
         except asyncio.CancelledError:
             continue
     if not waiting.cancelled():
-        waiting.exception()  # retrieved, so that asyncio does not report it
+        waiting.exception()  # retrieves the exception, so that asyncio does not report it
 
 
 async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be interrupted: a cancellation takes effect when the work has ended, a second one at
-    once."""
+    """Await work that must not be interrupted. A first cancellation takes effect when the work has ended, a second one
+    at once."""
     task = start_task(coroutine, name="uninterrupted", awaited=True)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # retrieved: the caller is gone
+            task.exception()  # retrieves the exception, since the caller has gone
         raise
 
 
 class Background:
-    """Keeps loops running. A loop that returns is finished; one that raises is restarted after a growing pause."""
+    """Keeps loops running. A loop that returns is finished; a loop that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: how often loops died in a row, until they have run without errors for a while.
+        # All the mutable state: how often loops died in a row that have not been running again for long enough.
         self._dead: dict[str, int] = {}
 
     def __repr__(self) -> str:
@@ -74,7 +74,7 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The names of the loops that died and have not yet run again for as long as their next pause would be."""
+        """The loops that died. A loop is removed once it has run again for as long as its next pause would be."""
         return sorted(self._dead)
 
     @property

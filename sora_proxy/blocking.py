@@ -1,7 +1,7 @@
-"""BlockingPool: all threads that the event loop uses.
+"""BlockingPool: runs blocking calls on threads, so that they do not block the event loop.
 
-cloudscraper, SQLite, Pillow and files block; they run here and nowhere else. Each kind of work has its own bounded
-pool, so that slow downloads never delay a submit. A thread never sleeps and never waits for a generation.
+Calls of cloudscraper, SQLite and Pillow, and access to files, run here and nowhere else. Each kind of work has its own
+bounded pool, so that slow downloads never delay a submit. A thread never sleeps and never waits for a generation.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ class Work(StrEnum):
     probe = "probe"
     download = "download"
     media = "media"
-    send = "send"  # images for clients, which must not wait until other images are converted
+    send = "send"  # reads images for clients, which must not wait until other images are converted
     store_write = "store-write"
     store_read = "store-read"
 
 
-# Threads hide latency but add no throughput: under the GIL, 1 thread and 64 threads reach the same number of calls per
-# second. The store has a single writer by design: one connection does all writes.
+# Threads hide latency but do not add throughput: because of the GIL, 64 threads make no more calls per second than one.
+# The store has a single writer by design: one connection does all writes.
 THREADS = {
     Work.submit: 16,
     Work.poll: 16,
@@ -54,7 +54,7 @@ class BlockingPool:
             work: ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"sora-{work}")
             for work, size in THREADS.items()
         }
-        # All the mutable state: the calls that run or wait for a thread, and the branches.
+        # All the mutable state: the calls that are running or waiting for a thread, and the branches.
         self._calls: set[Future[Any]] = set()
         self._branches: WeakSet[BlockingPool] = WeakSet()
 
@@ -63,12 +63,12 @@ class BlockingPool:
 
     @property
     def busy(self) -> bool:
-        """Whether calls run or wait for a thread."""
+        """Whether any call is running or waiting for a thread."""
         return bool(self._calls)
 
     def branch(self) -> "BlockingPool":
-        """A second pool of the same size, for calls that must not wait for others. It is closed with this pool, or when
-        nothing refers to it any more.
+        """A second pool of the same size, for calls that must not wait for calls in this pool. It is closed together
+        with this pool, or when no object refers to it any more.
         """
         branch = BlockingPool()
         branch._calls = self._calls
@@ -78,8 +78,8 @@ class BlockingPool:
     async def run(self, work: Work, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `call` on a thread of `work` and return its result.
 
-        A caller that is cancelled gets its CancelledError only when the thread is done; a call that has not begun is
-        dropped at once. So a caller that holds a key or a file keeps it until the call has ended.
+        If the caller is cancelled before the call has begun, the call is dropped. If it has begun, the caller gets its
+        CancelledError only when the call has ended; until then, it still holds what the call uses, such as a key.
         """
         bound = functools.partial(contextvars.copy_context().run, functools.partial(call, *args, **kwargs))
         future: Future[T] = self._executors[work].submit(bound)

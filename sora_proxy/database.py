@@ -1,10 +1,10 @@
-"""Database: the one SQLite file, through SQLAlchemy Core, and everything that makes it durable.
+"""Database: durable access to the one SQLite file, through SQLAlchemy Core.
 
 One thread and one connection do all writes; waiting writes are committed together, so that a hundred generations cost a
-few disk syncs, not hundreds. `synchronous=FULL`: a write survives a power cut once `write` has returned. Readers have
-connections of their own and never write. No SQL runs on the event loop.
+few disk syncs instead of hundreds. With `synchronous=FULL`, a write survives a power cut once `write` has returned.
+Readers have their own connections and never write. No SQL runs on the event loop.
 
-The tables are declared in the modules that use them: each registers its own in `metadata`.
+The tables are declared in the modules that use them; each module registers its tables in `metadata`.
 """
 
 import asyncio
@@ -28,20 +28,20 @@ from sora_proxy.errors import ConfigurationError, StorageUnavailable
 log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 30
-CHECK_SECONDS = 3.0  # for the check at startup; enough for some gigabytes
+CHECK_SECONDS = 3.0  # the limit on the check at startup; enough for a few gigabytes
 PROBE_SECONDS = 2.0
 MOVED = "the database's files were moved or removed"
 T = TypeVar("T")
 
 metadata = sa.MetaData()
-starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # since the last start only
+starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # one row: the last start
 
-# The table as schema version 3 had it.
+# The table of upstream keys in schema version 3.
 KEYS_TABLE = """CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
  config JSON NOT NULL, origin TEXT NOT NULL, created_at FLOAT NOT NULL, imported JSON, memory JSON,
  PRIMARY KEY (number), UNIQUE (id), UNIQUE (token))"""
 # The statements that migrate a file from version N to N + 1; the first entry is for version 1. Missing tables are
-# created anyway; only changes of existing ones are listed here.
+# created anyway, so only changes to existing tables are listed here.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
@@ -53,7 +53,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE generations ADD COLUMN backend TEXT",),
     (
-        KEYS_TABLE,  # for files of version 1, which do not have it
+        KEYS_TABLE,  # for files of version 1, which have no table of keys
         "ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",
     ),
     (
@@ -70,7 +70,7 @@ SCHEMA_VERSION = len(MIGRATIONS) + 1
 
 
 class Database:
-    """Reads and durable writes of the one file. Methods raise StorageUnavailable if it can't be read or written."""
+    """Reads the one file, and writes to it durably. Methods raise StorageUnavailable if the file is unusable."""
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
         self._path = path
@@ -78,7 +78,8 @@ class Database:
         self._threads = threads
         self._write_engine = _engine(path, writer=True)
         self._read_engine = _engine(path, writer=False)
-        # All the mutable state: the writes that wait for a commit, the task that commits them, whether the last failed.
+        # All the mutable state: the writes that are waiting for a commit, the task that commits them, and whether the
+        # last commit failed.
         self._waiting: list[tuple[Callable[[sa.Connection], Any], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._refused = False
@@ -86,7 +87,7 @@ class Database:
     async def open(self) -> None:
         """Lock the folder and migrate the schema.
 
-        Raises ConfigurationError if another process uses the folder, or if its contents can't be used.
+        Raises ConfigurationError if another process is using the folder, or if its contents can't be used.
         """
         try:
             await self._threads.run(Work.store_write, self._open)
@@ -101,7 +102,7 @@ class Database:
         await self._threads.run(Work.store_write, self._close)
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
-        """Return the result of `query`, which runs on a thread, on a connection that can't write."""
+        """Run `query` on a thread, with a connection that can't write, and return its result."""
 
         def run() -> T:
             with self._read_engine.connect() as connection:
@@ -113,7 +114,7 @@ class Database:
             raise StorageUnavailable(f"the database can't be read: {_reason(error)}") from error
 
     def peek(self, query: Callable[[sa.Connection], T]) -> T | None:
-        """Return the result of `query` before the database is opened; None if there is no readable database. Blocks."""
+        """Run `query` before the database is opened. Returns None if there is no readable database. Blocks."""
         if not self._path.exists():
             return None
         try:
@@ -132,7 +133,7 @@ class Database:
         await asyncio.shield(done)
 
     async def check_writable(self) -> None:
-        """Check that a write would succeed now. If the last write failed, another one is tried; otherwise only the
+        """Check that a write would succeed now. If the last write failed, another write is tried; otherwise only the
         files are checked. Raises StorageUnavailable."""
         if not self._refused:
             if not await self._threads.run(Work.store_read, lambda: self._file.in_place):
@@ -160,24 +161,24 @@ class Database:
                     done.set_result(None)
                 else:
                     done.set_exception(error)
-                    done.exception()  # retrieved: the waiter may be gone
+                    done.exception()  # retrieves the exception, since the caller may have been cancelled
 
     def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
-        """Commit all writes together; if that fails, each alone, so that a faulty one does not affect the others."""
+        """Commit all writes together; if that fails, each by itself, so that a faulty write affects no other."""
         if not self._file.in_place:
             return [StorageUnavailable(MOVED)] * len(batch)
         try:
             with self._write_engine.begin() as connection:
                 for write in batch:
                     write(connection)
-        except OperationalError as error:  # locked, full or missing: each write would fail
-            return [StorageUnavailable(f"the database refused: {_reason(error)}")] * len(batch)
+        except OperationalError as error:  # the file is locked or missing, or the disk is full: every write would fail
+            return [StorageUnavailable(f"the database refused the write: {_reason(error)}")] * len(batch)
         except Exception as error:  # noqa: BLE001  # any error must reach the waiting callers
             if len(batch) > 1:
                 return [result for write in batch for result in self._commit([write])]
             # A violated constraint, or a value that the column does not accept: a retry would fail too.
             ours = isinstance(error, IntegrityError) or not isinstance(error, DBAPIError)
-            return [error if ours else StorageUnavailable(f"the database refused: {_reason(error)}")]
+            return [error if ours else StorageUnavailable(f"the database refused the write: {_reason(error)}")]
         return [None] * len(batch)
 
     def _open(self) -> None:
@@ -207,11 +208,11 @@ class Database:
             finally:
                 timer.cancel()
         if found != "ok":
-            advice = "Put a backup in its place, or save what can be read with sqlite3's .recover"
-            raise ConfigurationError([f"{self._path}: is damaged ({found.splitlines()[-1]}). {advice}."])
+            advice = "Replace it with a backup, or save what can be read with sqlite3's .recover"
+            raise ConfigurationError([f"{self._path}: the file is damaged ({found.splitlines()[-1]}). {advice}."])
 
     def _bring_into_place(self, connection: sa.Connection) -> int:
-        """Migrate the schema, and number this start."""
+        """Migrate the schema, and return the number of this start."""
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         if version > SCHEMA_VERSION:
             raise ConfigurationError(
@@ -236,14 +237,15 @@ class Database:
 
 
 def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    """The rows of a query, each as an object with the names of its columns."""
+    """The rows of a query, each as a dict from the names of its columns to their values."""
     return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
 
 
 def _engine(path: Path, *, writer: bool) -> sa.Engine:
     mode = "rwc" if writer else "rw"
     engine = sa.create_engine(
-        # Built from parts, since a path may hold characters that a URL can't. Readers don't create the file.
+        # Built from parts, since a path may contain characters that a URL can't contain. With `rw`, which readers use,
+        # a missing file is not created.
         sa.URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"}),
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
@@ -252,8 +254,8 @@ def _engine(path: Path, *, writer: bool) -> sa.Engine:
         max_overflow=0,
     )
 
-    # The driver's own transactions are switched off, so that BEGIN IMMEDIATE takes the lock up front (a recipe of
-    # SQLAlchemy's SQLite documentation).
+    # The driver's own transactions are switched off, so that BEGIN IMMEDIATE takes the lock at once (a recipe from
+    # SQLAlchemy's documentation of SQLite).
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None

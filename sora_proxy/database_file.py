@@ -1,8 +1,8 @@
 """DatabaseFile: the lock on the database, and the checks that its files are complete and still in place.
 
-SQLite creates a missing file, continues with one that was removed, and treats a missing or unreadable write-ahead log
-as empty: each time committed data is silently lost. Therefore each start has a number, which is stored in the database
-and, until a clean shutdown, in the lock file next to it; and the files are checked before each commit.
+SQLite creates a missing file, continues to use a removed file, and treats a missing or unreadable write-ahead log as
+empty: in each case, committed data is silently lost. Therefore each start has a number, which is stored in the database
+and, until a clean shutdown, in the lock file next to it. The files are also checked before each commit.
 """
 
 import fcntl
@@ -15,7 +15,8 @@ LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # the first bytes of SQL
 
 
 class DatabaseFile:
-    """The database, its write-ahead log and its lock on disk. Every method blocks: call it on a thread."""
+    """The files of the database: the database itself, its write-ahead log and its lock. All methods block, so they must
+    run on a thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -26,28 +27,33 @@ class DatabaseFile:
         self._opened: list[tuple[int, int]] = []
 
     def take(self) -> None:
-        """Lock the folder. Raises ConfigurationError before a database is created."""
+        """Lock the folder and check the files. No database has been created yet if this raises ConfigurationError."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _take_lock(self._lock_path)
         except OSError as error:
             raise ConfigurationError([f"DATA_DIR: {self.path.parent}: {error.strerror}"]) from None
         if self._last_start() and not self.path.exists():
-            raise self._incomplete(f"{self.path}: is missing")
+            raise self._incomplete(f"{self.path}: the file is missing")
         if self.path.exists():  # SQLite gives its log the permissions of the database
             self.path.chmod(0o600)
         if not self._log_is_readable():
-            raise ConfigurationError([f"{self._log_path}: is damaged. Remove it to start without the last commits."])
+            raise ConfigurationError(
+                [f"{self._log_path}: the file is damaged. Remove it to start without the last commits."]
+            )
 
     def check_start(self, number: int) -> None:
-        """Check the number of the last start that is stored in the database. Raises ConfigurationError."""
+        """Check that `number`, the last start in the database, is not older than the one in the lock file.
+
+        Raises ConfigurationError.
+        """
         if number < self._last_start():
             raise self._incomplete(
                 f"{self.path}: the last commits are missing, because {self._log_path.name} was removed"
             )
 
     def opened(self, number: int) -> None:
-        """Note that the start with this number has opened the database."""
+        """Record in the lock file that the start with this number has opened the database."""
         if self._lock is not None:
             os.pwrite(self._lock, f"{number}\n".encode(), 0)
         self.path.chmod(0o600)
@@ -55,14 +61,14 @@ class DatabaseFile:
 
     @property
     def in_place(self) -> bool:
-        """Whether the next start will find data that is committed now."""
+        """Whether the opened files are still in place, so that the next start will find what is committed now."""
         try:
             return self._identities() == self._opened
         except OSError:
             return False
 
     def closing(self) -> None:
-        """Note a clean shutdown: the next start accepts any database, even an older copy."""
+        """Record a clean shutdown, after which the next start accepts any database, even an older copy."""
         if self._lock is not None and self.in_place:
             os.ftruncate(self._lock, 0)
 
@@ -72,7 +78,7 @@ class DatabaseFile:
             self._lock = None
 
     def _log_is_readable(self) -> bool:
-        """Whether SQLite can read the write-ahead log. It would empty an unreadable one."""
+        """Whether SQLite can read the write-ahead log. SQLite would empty an unreadable log."""
         try:
             with self._log_path.open("rb") as file:
                 return file.read(4) in (b"", *LOG_MAGIC)
@@ -84,17 +90,17 @@ class DatabaseFile:
         return [(each.st_dev, each.st_ino) for each in found]
 
     def _last_start(self) -> int:
-        """The number of the last start if it was not shut down cleanly, else 0."""
+        """The number of the last start if no clean shutdown followed, else 0."""
         noted = os.pread(self._lock, 20, 0) if self._lock is not None else b""
         return int(noted) if noted.strip().isdigit() else 0
 
     def _incomplete(self, what: str) -> ConfigurationError:
-        advice = f"Put it back, or remove {self._lock_path} to start with the files that are there"
+        advice = f"Restore it, or remove {self._lock_path} to start with the existing files"
         return ConfigurationError([f"{what}. {advice}."])
 
 
 def _take_lock(path: Path) -> int:
-    """Lock a file until this process ends. Two processes on one folder would send every order twice."""
+    """Lock a file until this process ends. Two processes that used one folder would both send its orders."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,38 +1,38 @@
 """The errors that the program raises on purpose, by their cause.
 
     SoraProxyError
-    ├── ConfigurationError           the operator's: the program exits with one line per fault
-    ├── UnknownModel                 the client's: there is no such model
-    ├── ModelsNotListed              a back end has not listed its models yet: any name may exist
-    ├── IdempotencyMismatch          the client's: its idempotency key belongs to another order
-    ├── InvalidOption                the operator's: an option can't have this value
-    │   └── UnknownOption            no option of this name can be changed while the server runs
+    ├── ConfigurationError           the settings can't be used: the program exits with one line per fault
+    ├── UnknownModel                 no model has the requested name
+    ├── ModelsNotListed              no known model has the name, but a back end has not listed its models yet
+    ├── IdempotencyMismatch          the client's idempotency key belongs to another order
+    ├── InvalidOption                an option can't have the value that the operator sent
+    │   └── UnknownOption            no option of this name can be changed while the server is running
     ├── KeyNotFound, KeyExists, KeyHasSource, KeyInUse
-    │                                the operator's: an upstream key can't be found, added or deleted
+    │                                an upstream key can't be found, added or deleted
     ├── BackendNotFound, BackendExists, BackendHasSource, BackendInUse
-    │                                the operator's: the same for a back end
-    ├── SimulatorInUse               the operator's: no key or back end can be added
-    ├── StorageUnavailable           ours: the disk or the database failed
-    ├── NoUpstreamKey                ours: no key can serve the order
-    ├── DailyCapReached              the operator's cap on images a day leaves no room for an order
-    ├── QueueFull                    ours: too many orders wait, or the expected wait is too long
-    ├── QueueTimeout                 ours: an order waited too long for a key
-    ├── Rerouted                     the back ends changed while an order waited: it waits again, at the current ones
-    ├── Stopping                     ours: this process is shutting down
+    │                                a back end can't be found, added or deleted
+    ├── SimulatorInUse               the simulator is in use, so an added key or back end would never be used
+    ├── StorageUnavailable           the disk or the database failed
+    ├── NoUpstreamKey                no upstream key can serve the order
+    ├── DailyCapReached              the order would exceed the operator's daily cap on images
+    ├── QueueFull                    too many orders are waiting, or the expected wait is too long
+    ├── QueueTimeout                 an order waited too long for a key
+    ├── Rerouted                     the back ends changed, so a waiting order has to wait at the current ones
+    ├── Stopping                     this process is shutting down
     └── Fault                        a call or task failed at a back end
-        ├── RequestFault             the order itself: reported to the client, never sent again, no key affected
-        ├── KeyFault                 one account
-        │   ├── KeyRejected          invalid, or it needs a human: out of service until it is tested again
-        │   ├── TooManyTasks         it has as many tasks as it may have: the limit is learned
-        │   └── RateLimited          over its rate or quota: it cools down as the back end says, within bounds
-        ├── EgressFault              our egress (challenge page, proxy, country): it cools down, the key does not
+        ├── RequestFault             the order is at fault: reported to the client, never sent again, no key affected
+        ├── KeyFault                 one account is at fault
+        │   ├── KeyRejected          the key is invalid, or a person has to act: out of service until it is tested again
+        │   ├── TooManyTasks         the account has its maximum number of tasks: the limit is learned
+        │   └── RateLimited          the key is over its rate or quota: it cools down for a limited time
+        ├── EgressFault              our egress failed (challenge page, proxy, country): it cools down, the key does not
         ├── TaskFailed               an accepted task failed: not sent again, no key affected
-        │   └── TaskLost             the back end lost it: sent again only if the operator chose that
-        └── UpstreamFault            the back end
-            ├── UpstreamUnavailable  it did not accept the call: nothing was registered
-            │   └── ServerUnreachable no connection to its server: it cools down for all keys
-            ├── ResultRefused        its result has an address that is neither fetched nor shown
-            └── SubmissionUnknown    it may have accepted the order: search before sending it again
+        │   └── TaskLost             the back end lost the task: sent again only if the operator chose that
+        └── UpstreamFault            the back end is at fault
+            ├── UpstreamUnavailable  the back end did not accept the call: nothing was registered
+            │   └── ServerUnreachable no connection to a server: the server cools down for all keys
+            ├── ResultRefused        the address of a result is not allowed: it is neither fetched nor shown
+            └── SubmissionUnknown    the back end may have accepted the order: search before sending it again
 
 Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. The HTTP
 answer to each error is decided in `api/http/refusals.py`.
@@ -46,7 +46,7 @@ class SoraProxyError(Exception):
 
 
 class ConfigurationError(SoraProxyError):
-    """The settings can't be used. `faults` holds one line each."""
+    """The settings can't be used. `faults` has one line per fault."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -58,7 +58,7 @@ class UnknownModel(SoraProxyError):
 
 
 class ModelsNotListed(SoraProxyError):
-    """The name is not known yet: a back end has not listed its models."""
+    """No known model has this name, but a back end has not listed its models yet."""
 
 
 class IdempotencyMismatch(SoraProxyError):
@@ -74,7 +74,7 @@ class InvalidOption(SoraProxyError):
 
 
 class UnknownOption(InvalidOption):
-    """No option of this name can be changed while the server runs."""
+    """No option of this name can be changed while the server is running."""
 
 
 class KeyNotFound(SoraProxyError):
@@ -90,7 +90,7 @@ class KeyHasSource(SoraProxyError):
 
 
 class KeyInUse(SoraProxyError):
-    """The upstream key can't be deleted while tasks run on it."""
+    """The upstream key can't be deleted while it has running tasks."""
 
 
 class BackendNotFound(SoraProxyError):
@@ -125,14 +125,14 @@ class NoUpstreamKey(SoraProxyError):
 
 
 class DailyCapReached(SoraProxyError):
-    """`cap` names an option and its value. Nothing was sent."""
+    """The order would exceed a daily cap, and was not sent. `cap` is the option with its value, as text."""
 
     def __init__(self, cap: str) -> None:
         super().__init__(f"The daily cap {cap} leaves no room for this order. The next day begins at 00:00 UTC.")
 
 
 class QueueFull(SoraProxyError):
-    """Nothing was sent or stored; the order may be repeated after `retry_after` seconds."""
+    """Nothing was sent or stored; the order may be sent again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
@@ -144,15 +144,15 @@ class QueueTimeout(SoraProxyError):
 
 
 class Rerouted(SoraProxyError):
-    """The order left the line. It was not sent, and keeps its place in the lines in which it waits next."""
+    """The order left its lines without being sent. It keeps its place in the lines in which it waits next."""
 
 
 class Stopping(SoraProxyError):
-    """Nothing was sent or stored; the order may be repeated at another process."""
+    """Nothing was sent or stored; the order may be sent again, to another process."""
 
 
 class Fault(SoraProxyError):
-    """A call to a back end failed. The class gives the cause, `code` is the cause's name for clients."""
+    """A call or task failed at a back end. The class tells this program the cause; `code` tells clients."""
 
     code = "upstream_error"
 
@@ -171,11 +171,11 @@ class KeyFault(Fault):
 
 
 class KeyRejected(KeyFault):
-    """The account is invalid or needs a human; the message gives the reason."""
+    """The account is invalid, or a person has to act; the message gives the reason."""
 
 
 class TooManyTasks(KeyFault):
-    """The account already has `limit` tasks (None: the back end did not say)."""
+    """The account has reached its limit of tasks. `limit` is None if the back end does not state it."""
 
     code = "upstream_busy"
 
@@ -185,10 +185,10 @@ class TooManyTasks(KeyFault):
 
 
 class RateLimited(KeyFault):
-    """The key may be used again in `retry_after` seconds (None: the back end did not say).
+    """The key may be used again after `retry_after` seconds. It is None if the back end does not state a time.
 
-    `family` is the model that the limit is for, by the back end's own name, or a prefix of such names followed by `*`;
-    None: all models.
+    `family` is the back end's own name of the limited model, or a prefix of such names followed by `*`; None if all
+    models are limited.
     """
 
     code = "upstream_rate_limited"
@@ -200,7 +200,7 @@ class RateLimited(KeyFault):
 
 
 class EgressFault(Fault):
-    """A fault of the path to the back end. `egress` is the proxy of the call; None: a direct connection."""
+    """A fault on the path to the back end. `egress` is the proxy that the call used, or None if it used none."""
 
     code = "upstream_challenge"
 
@@ -232,7 +232,7 @@ class ServerUnreachable(UpstreamUnavailable):
 
 
 class ResultRefused(UpstreamFault):
-    """`host` is the address's host, perhaps with a port. It is for operators only."""
+    """`host` is the host in the result's address, perhaps with a port. Only operators may see it."""
 
     code = "result_unavailable"
 
@@ -246,7 +246,7 @@ class SubmissionUnknown(UpstreamFault):
 
 
 def clear_frames(error: BaseException | None) -> None:
-    """Clear the local variables of the failed calls: they would keep a large body until garbage is collected."""
+    """Clear the local variables in the traceback of an error and its causes, which may keep a large body in memory."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__

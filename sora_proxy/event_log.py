@@ -1,4 +1,4 @@
-"""Events and EventLog: what clients can learn about a generation, and the numbered, append-only list of it. No I/O."""
+"""The events of a generation that clients can receive, and EventLog, a numbered, append-only list of them. No I/O."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ MAX_PREVIEW_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The order waits for a key. `position` counts from 1, `seconds` is the expected wait."""
+    """The order is waiting for a key. `position` is its place in the queue, from 1; `seconds` is the expected wait."""
 
     position: int
     seconds: int | None = None
@@ -20,7 +20,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress reported by the back end: `percent` 0..100, `position` and expected `seconds` in its own queue."""
+    """Progress at the back end. `percent` is 0 to 100; `position` and `seconds` are the place and wait in its queue."""
 
     percent: int | None = None
     position: int | None = None
@@ -29,10 +29,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """An unfinished image. It is not an event: it is not needed later, so it is kept in memory only.
+    """An unfinished image. Previews are not events: they exist only in memory, since they are not needed later.
 
-    `index` is the image's number among those ordered, `number` counts its previews from 0, `format` is png, webp or
-    jpeg. A preview of more than `MAX_PREVIEW_BYTES` is dropped.
+    `index` is the number of the image in its order, `number` counts the image's previews from 0, and `format` is png,
+    webp or jpeg. A preview of more than `MAX_PREVIEW_BYTES` is dropped.
     """
 
     content: bytes = field(repr=False)
@@ -43,7 +43,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One result. Either `name` (of an image that is stored here) or `url` (the back end's own) is set."""
+    """One finished image. `name` is set if the image is stored here, `url` if it is at the back end."""
 
     index: int
     name: str | None = None
@@ -56,7 +56,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One image failed, although others did not. `code` and `message` are as in `Failed`."""
+    """One image failed, although other images were made. `code` and `message` are as in `Failed`."""
 
     index: int
     code: str
@@ -123,8 +123,8 @@ class EventLog(Generic[E]):
     """The events, numbered from 1. Any number of followers can read them, now or later, each at its own pace."""
 
     def __init__(self, events: Iterable[E] = ()) -> None:
-        # All the mutable state: the events, whether the log is closed, how often it was nudged, and the waiting
-        # followers.
+        # All the mutable state: the events, whether the log is closed, how many times it was nudged, and the
+        # waiting followers.
         self._events = list(events)
         self._closed = False
         self._nudges = 0
@@ -141,17 +141,17 @@ class EventLog(Generic[E]):
         return self._events[-1] if self._events else None
 
     def append(self, *events: E) -> None:
-        """Add events and wake every follower. The store must have committed them."""
+        """Add events, which the store must have committed, and wake every follower."""
         self._events.extend(events)
         self._wake()
 
     def nudge(self) -> None:
-        """Wake the followers that have `nudged` set: something outside of the log has changed."""
+        """Wake the followers that have `nudged` set, because something outside the log has changed."""
         self._nudges += 1
         self._wake()
 
     def close(self) -> None:
-        """End all waits: the generation has ended, this process stops, or it takes too long."""
+        """End all waits, because the generation has ended or is taking too long, or this process is stopping."""
         self._closed = True
         self._wake()
 
@@ -164,9 +164,11 @@ class EventLog(Generic[E]):
     async def follow(
         self, after: int = 0, idle: float | None = None, *, nudged: bool = False
     ) -> AsyncGenerator[Sequence[E], None]:
-        """Yield the existing events numbered above `after`, then new ones, in batches, until the log is closed. Yields
-        an empty sequence after `idle` seconds without an event, so that a heartbeat can be sent; with `nudged` also
-        after each nudge, including earlier nudges.
+        """Yield in batches the events after number `after`, first the existing ones and then new ones, until the log is
+        closed.
+
+        After `idle` seconds without an event, yield an empty sequence, so that a heartbeat can be sent. With `nudged`,
+        yield an empty sequence after nudges too, even if the nudges came before the call.
         """
         seen, nudges = after, 0
         silence = _Silence(self._waiters, idle)
@@ -192,7 +194,7 @@ class EventLog(Generic[E]):
 
 
 class _Silence:
-    """The time since a follower's last batch. One timer serves all of them; it is moved only when it fires."""
+    """The time since a follower's last batch. One timer serves all batches; it is restarted only when it fires."""
 
     def __init__(self, waiters: set[asyncio.Future[bool]], idle: float | None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -221,7 +223,7 @@ class _Silence:
             self._timer.cancel()
 
     def _fire(self) -> None:
-        assert self._idle is not None  # noqa: S101 - there is no timer without it
+        assert self._idle is not None  # noqa: S101 - without `idle` there is no timer
         left = self._began_at + self._idle - self._loop.time()
         if left <= 0:
             left = self._idle

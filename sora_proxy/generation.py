@@ -1,8 +1,8 @@
 """A generation: one order, its states, and the log of its events. No I/O in here.
 
-Theory of operation. A generation has a `State`. A transition of `TRANSITIONS` makes the next state, the store commits
-it, and only then does it replace the current state and take effect. Events for clients are appended to the `EventLog`
-in the same commit: together they are a `Step`. Streams, waiting requests and status requests read that log.
+Theory of operation. A generation has a `State`, and a transition listed in `TRANSITIONS` leads to the next state. The
+store commits the next state before it replaces the current one. A commit is a `Step`: it may also contain new events
+for clients, which are appended to the `EventLog`. Streams, waiting requests and status requests read that log.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ from sora_proxy.spec import GenerationSpec
 
 
 class Status(StrEnum):
-    queued = "queued"  # waits for a key; was never sent
-    submitting = "submitting"  # the intent is on disk; the order is being sent, was sent or will be
-    unknown = "unknown"  # it may or may not be registered upstream: search before sending again
+    queued = "queued"  # waiting for a key, to be sent for the first time or again
+    submitting = "submitting"  # the intent is on disk; the order may or may not have been sent yet
+    unknown = "unknown"  # the order may or may not be registered upstream: search before sending it again
     running = "running"  # the upstream task's id is on disk
-    saving = "saving"  # the upstream is done and its results are on disk as URLs
+    saving = "saving"  # the task is done, and its results are on disk, as URLs or files
     completed = "completed"
     failed = "failed"
     cancelled = "cancelled"
@@ -55,10 +55,11 @@ class Phase(StrEnum):
     cancelled = "cancelled"
 
 
-# A definite refusal leads from submitting back to queued (another key may be tried); so does an intent whose search
-# upstream found nothing. From running, only a lost task leads back, if the operator chose that: no other accepted order
-# is sent again. The order of a synchronous back end is saved without ever being a task. An order that is sent as single
-# calls is saved from any of the first three, with the images it has, once no more are expected.
+# A definite refusal leads from submitting back to queued, since another key may be tried. A search that does not find
+# the order upstream leads back to queued, too. A running order is queued again only if its task was lost and the
+# operator chose that: no other accepted order is sent again. At a synchronous back end, an order is saved without ever
+# becoming a task. An order that is sent as single calls goes from queued, submitting or unknown to saving, when no more
+# images are expected.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.queued: frozenset({Status.submitting, Status.saving, Status.failed, Status.cancelled}),
     Status.submitting: frozenset(
@@ -73,34 +74,34 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 E = TypeVar("E", bound=Event)
-ATTEMPT_NAMESPACE = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of their ids
+ATTEMPT_NAMESPACE = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of the ids of attempts
 NOT_MADE = Failed("result_unavailable", "The back end did not make this image.")
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A finished image: its URL at the back end, or the name of a file here that holds its bytes.
+    """A finished image: its URL at the back end, or the name of a file on this server.
 
-    The URL is as `plain_address` writes it, and expires. `ours_only`: clients can't fetch it, since it is relative,
-    private or needs the key; then it may be any text that the module of the back end understands.
+    The URL expires, and it has the form that `plain_address` returns. `ours_only`: clients can't fetch the URL, because
+    it is relative or private, or needs the key; such a URL may be any text that the back end's module understands.
     """
 
     url: str = ""
     width: int | None = None
     height: int | None = None
-    id: str | None = None  # the back end's own name for it
+    id: str | None = None  # the back end's own id of the image
     file: str | None = None  # the name of a result that arrived as bytes
     ours_only: bool = False
-    key_id: str | None = None  # the key that made it, if the generation used several
+    key_id: str | None = None  # the key that was used for the image, if the order used several
 
 
 @dataclass(frozen=True, slots=True)
 class SingleCall:
     """One of the calls of an order that is sent as one call for each image.
 
-    `sent`: its intent is on disk. The outcome is an image or an error. Without an outcome, the call is under way if it
-    was sent, and otherwise still has to be sent. `counted` is the number of its intents, without those that the back
-    end is known not to have accepted.
+    `sent`: the call's intent is on disk. The outcome is an image or an error. Without an outcome, the call is under way
+    if it was sent, and otherwise still has to be sent. `counted` is the number of intents, not counting those that
+    the back end certainly did not accept.
     """
 
     sent: bool = False
@@ -114,7 +115,7 @@ class SingleCall:
 
     @property
     def refused(self) -> "SingleCall":
-        """The same call when it is known that the back end did not accept it."""
+        """This call after a refusal: the back end certainly did not accept it."""
         return SingleCall(counted=self.counted - 1)
 
     @property
@@ -127,23 +128,23 @@ class State:
     """The state of a generation. It is immutable: the store commits the next state, which then replaces it."""
 
     status: Status = Status.queued
-    key_id: str | None = None  # set from the intent on: a generation stays on its key
+    key_id: str | None = None  # the key of the current attempt, set with the intent
     task_id: str | None = None  # the upstream task
-    intent_at: float | None = None  # of the last attempt; None once it is known that nothing was registered
-    attempts: int = 0  # submits that were tried
-    lost: int = 0  # of them, those that a search did not find upstream, or that the back end lost
-    listed: tuple[str, ...] | None = None  # tasks that existed before the intent, if the back end lists no prompts
+    intent_at: float | None = None  # the time of the last intent; None if nothing can have been registered
+    attempts: int = 0  # the number of submits
+    lost: int = 0  # the number of submits that a search did not find upstream, or that the back end lost
+    listed: tuple[str, ...] | None = None  # tasks that existed before the intent, if the back end's list has no prompts
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
-    backend: str | None = None  # its name, set from the intent on; older versions did not store it
-    model: str | None = None  # the back end's own name of the model, set with it
-    ignored: tuple[str, ...] = ()  # the parameters that the model does not take, perhaps `size` too
-    size: tuple[int, int] | None = None  # the width and height that its model uses, in pixels
-    calls: tuple[SingleCall, ...] = ()  # of an order that is sent as single calls, by the numbers of their images
-    usage: dict[str, Any] | None = None  # the back end's counters, in the form of `upstream/usage.py`
+    backend: str | None = None  # the back end's name, set with the intent; older versions did not store it
+    model: str | None = None  # the back end's own name of the model, set with the intent
+    ignored: tuple[str, ...] = ()  # the parameters, perhaps also `size`, that the model ignores
+    size: tuple[int, int] | None = None  # the width and height that the model uses, in pixels
+    calls: tuple[SingleCall, ...] = ()  # one per image, if the order is sent as single calls
+    usage: dict[str, Any] | None = None  # what the back end counted, in the form of `upstream/usage.py`
 
     def to(self, status: Status, **changes: Any) -> "State":
-        """The state after one transition of `TRANSITIONS`, with other fields changed too.
+        """The state after one of the `TRANSITIONS`, with `changes` to other fields.
 
         Raises ValueError for any other transition.
         """
@@ -153,7 +154,7 @@ class State:
 
     @property
     def results(self) -> dict[int, Asset]:
-        """The images finished so far, by their numbers among those ordered."""
+        """The images finished so far, by their numbers in the order."""
         assets = [call.asset for call in self.calls] or self.assets
         return {index: asset for index, asset in enumerate(assets) if asset is not None}
 
@@ -166,11 +167,11 @@ class Generation:
     client: str  # the fingerprint of the client key that ordered it
     spec: GenerationSpec
     created_at: float = field(default_factory=time.time)
-    state: State = State()  # changed by the store only, once it is on disk
+    state: State = State()  # changed only by the store, when the new state is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # used by the store: one commit at a time
-    previews: dict[int, Preview] = field(default_factory=dict)  # the newest of each image, while it runs
-    overdue: bool = False  # clients no longer wait for it, although it continues
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store makes one commit at a time
+    previews: dict[int, Preview] = field(default_factory=dict)  # the newest preview of each image, only in memory
+    overdue: bool = False  # clients no longer wait for the generation, although it continues
 
     @property
     def status(self) -> Status:
@@ -178,12 +179,12 @@ class Generation:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The width and height in pixels: the model's, once it is known, else those of the spec."""
+        """The width and height in pixels: those that the model uses once they are known, else those of the spec."""
         return self.state.size or (self.spec.width, self.spec.height)
 
     @property
     def images_left(self) -> int:
-        """How many images are still to be ordered, before it is sent or sent again."""
+        """How many images the order still needs when it is sent or sent again."""
         return sum(not call.done for call in self.state.calls) or self.spec.n
 
     @property
@@ -192,23 +193,23 @@ class Generation:
         return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}"))
 
     def call_id(self, number: int) -> str:
-        """A UUID of one single call of this attempt, derived in the same way."""
+        """A UUID of one of the single calls of this attempt, derived like `attempt_id`."""
         return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}/{number}"))
 
     @property
     def cancelled(self) -> bool:
-        """Whether its client cancelled it. Its status becomes `cancelled` when the back end has ended its task."""
+        """Whether the client has cancelled the order. Its status changes only when the back end has ended the task."""
         return isinstance(self.log.last, Cancelled)
 
     @property
     def ended(self) -> bool:
-        """Whether clients will get no more events about it."""
+        """Whether clients will get no more events of this generation."""
         return self.status in FINAL or self.cancelled
 
     def show_preview(self, preview: Preview) -> None:
-        """Show an unfinished image to the followers of the log, in place of the previous one, if its client wants that.
+        """Show an unfinished image to the followers of the log, if the client wants previews.
 
-        Previews of images that were not ordered are dropped.
+        It replaces the previous preview of the same image. Previews of images that were not ordered are dropped.
         """
         wanted = preview.index in range(self.spec.n) and self.spec.previews and not self.ended
         if wanted and len(preview.content) <= MAX_PREVIEW_BYTES:
@@ -228,20 +229,20 @@ class Generation:
 
     @property
     def failure(self) -> Failed | None:
-        """The failure or cancellation that ended it, if any."""
+        """The failure or cancellation that ended the generation, if any."""
         return next((failed for event in self.log if (failed := failure_of(event))), None)
 
     @property
     def missing(self) -> dict[int, Failed]:
-        """The reasons why images of a completed one are missing, by their numbers among those ordered."""
+        """The reasons why images of a completed generation are missing, by the numbers of the images."""
         made = {image.index for image in self.events_of(Image)}
         known = {missing.index: Failed(missing.code, missing.message) for missing in self.events_of(Missing)}
         return {index: known.get(index, NOT_MADE) for index in range(self.spec.n) if index not in made}
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """The fields that describe in answers how it was made: the back end, its name for the model, its task id, and
-        the ignored parameters."""
+        """The fields of answers that describe how the images are made: the back end, its name for the model, its task
+        id, and the ignored parameters."""
         return {
             "backend": self.state.backend,
             "backend_model": self.state.model,
@@ -250,7 +251,7 @@ class Generation:
         }
 
     def summary(self, origin: str) -> dict[str, Any]:
-        """Its state as an object for clients. Links to images begin with `origin`, this server's address."""
+        """The state as an object for clients. Links to images begin with `origin`, this server's address."""
         failed = self.failure
         links = [image.link(origin) for image in self.events_of(Image)]
         missing = self.missing.items() if self.status is Status.completed else ()
@@ -275,7 +276,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The changes of a generation in one commit: a new state and new events. `generation` changes only afterwards."""
+    """What one commit changes: a new state and new events. `generation` itself changes only after the commit."""
 
     generation: Generation
     old: State
@@ -284,7 +285,7 @@ class Step:
 
     @property
     def ends(self) -> bool:
-        """Whether this is the last step that clients learn of."""
+        """Whether this step contains the last event for clients."""
         return bool(self.events) and isinstance(self.events[-1], Completed | Failed | Cancelled)
 
     @property

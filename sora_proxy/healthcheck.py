@@ -1,6 +1,7 @@
-"""The health check of containers, `python -m sora_proxy.healthcheck`: its exit status is 0 if the server is alive.
+"""The health check for containers: `python -m sora_proxy.healthcheck` exits with status 0 if the server is alive.
 
-It is a separate module, so that a check every few seconds does not load the whole program. It makes curl unnecessary.
+It runs every few seconds, so it is a separate module, which does not load the whole program. Container images need no
+curl for it.
 """
 
 import socket
@@ -13,7 +14,7 @@ from sora_proxy.settings.listening import socket_path
 from sora_proxy.settings.reading import load_settings
 
 TIMEOUT_SECONDS = 5.0
-# A server that listens on all addresses is reached by the loopback address.
+# A server that listens on all addresses is reached at the loopback address.
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 

@@ -1,4 +1,4 @@
-"""The logging pipeline (structlog) for the program's own lines, the standard library's and aiohttp's.
+"""The logging pipeline (structlog) for the log lines of the program, the standard library and aiohttp.
 
 Every line gets the context of its request or generation, its secrets are masked, and it is written as one JSON object
 (orjson) or, on a terminal, as coloured text. The event loop only puts lines into a queue; a thread renders and writes
@@ -24,14 +24,14 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # characters that 
 MAX_WAITING_LINES = 10_000
 MAX_VALUE_LENGTH = 4000
 MAX_DEPTH = 8
-MIN_SECRET_LENGTH = 4  # a shorter secret would mask half of each line
+MIN_SECRET_LENGTH = 4  # masking a shorter secret would make every line unreadable
 
 
 class Redactor:
     """A processor that masks the known secrets, and texts that look like credentials, in every value of a line."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # All the mutable state: the secrets to mask, the longest first. The thread that writes reads it.
+        # All the mutable state: the secrets to mask, the longest first. The writing thread reads this tuple.
         self._secrets: tuple[str, ...] = ()
         self.hide(secrets)
 
@@ -56,15 +56,15 @@ class Redactor:
         """A value as text: masked first, then cut, so that no part of a secret escapes the mask."""
         try:
             text = str(value)
-        except Exception:  # noqa: BLE001  # a `__str__` that fails must not cost the line
+        except Exception:  # noqa: BLE001  # a failing `__str__` must not prevent the log line
             text = f"<{type(value).__name__}>"
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         if not text.isascii():
             text = text.encode(errors="backslashreplace").decode()
-        if "://" in text or len(text.split(None, 1)) > 1:  # otherwise the expression can't match
+        if "://" in text or len(text.split(None, 1)) > 1:  # `CREDENTIALS` can't match any other text
             text = CREDENTIALS.sub(rf"\1\2{MASK}", text)
-        half = MAX_VALUE_LENGTH // 2  # the end of a traceback names the error
+        half = MAX_VALUE_LENGTH // 2  # both ends are kept, since a traceback ends with the error
         return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"
 
 
@@ -82,7 +82,7 @@ def _add_bound_context(_logger: WrappedLogger, _method: str, line: EventDict) ->
 
 
 def _catch_exception(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Add the exception itself, because `exc_info=True` would find none on the thread that writes."""
+    """Add the exception itself, because `exc_info=True` would find no exception on the writing thread."""
     return {**line, "exc_info": sys.exc_info()} if line.get("exc_info") is True else line
 
 
@@ -130,14 +130,14 @@ def configure_logging(
     listener = QueueListener(lines, output)
     listener.start()
 
-    logging.raiseExceptions = False  # a line that can't be written is lost; the report about it would be unmasked
+    logging.raiseExceptions = False  # a line that can't be written is dropped: a report about it would not be masked
     root = logging.getLogger()
     root.handlers[:] = [_ContextQueueHandler(lines)]
     set_verbose(verbose=verbose)
-    # Their INFO and DEBUG lines describe sockets and hold addresses with credentials in them.
-    for name in ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access"):
+    # The INFO and DEBUG lines of these libraries describe sockets, and contain addresses with credentials.
+    for name in ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # They quote bytes from outside, such as requests that are not HTTP. Failures are logged elsewhere.
+    # These loggers quote bytes from outside, such as requests that are not HTTP. Failures are logged elsewhere.
     for name in ("aiohttp.server", "urllib3.connection"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
@@ -156,5 +156,5 @@ def configure_logging(
 
 
 def set_verbose(*, verbose: bool) -> None:
-    """Set whether debug lines are written, prompts among them."""
+    """Set whether debug lines, some of which contain prompts, are written."""
     logging.getLogger().setLevel(logging.DEBUG if verbose else logging.INFO)

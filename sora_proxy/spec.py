@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-NOT_ORDERED = {"ordered": False}  # of a field that does not change the images
-# The parameters that clients may set in addition to prompt and size. Meaning and values depend on the model.
+NOT_ORDERED = {"ordered": False}  # marks a field that is not compared between orders
+# The parameters that clients may set in addition to prompt and size. Their meanings and values depend on the model.
 PARAMETERS = (
     "seed",
     "steps",
@@ -21,16 +21,16 @@ PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """The order as its client made it. `images` and `mask` name stored input images, `width` and `height` are pixels.
+    """The order as its client made it. `images` and `mask` are names of stored images; sizes are in pixels.
 
-    `parameters` are those of `PARAMETERS` that the client set: a model that does not take one ignores it.
-    `previews` is the number of previews that the client wants of each image.
-    `include_usage`: the stream ends with usage; stored, since a resumed stream must have the same form.
-    `metadata` holds the client's own notes on its order.
-    `via` holds the marks of the sora_proxy servers that the order came through.
-    `keep`: the images are always stored here, since the answer holds their bytes. `format` is png, webp or jpeg,
-    `compression` 0 to 100; without them an image stays as the back end made it. `webhook_url` is the address for a
-    message when the order has ended, `origin` is what the links in that message begin with.
+    `parameters` are the `PARAMETERS` that the client set. A model ignores those that it does not take.
+    `previews` is the number of previews per image that the client wants.
+    `include_usage`: whether the stream ends with the usage. It is stored, since a resumed stream must be the same.
+    `metadata` contains the client's own notes on its order.
+    `via` contains the marks of the sora_proxy servers that the order came through.
+    `keep`: whether the images are stored here in any case, because the answer contains their bytes.
+    `format` is png, webp or jpeg, and `compression` is 0 to 100. If they are unset, the images are not converted.
+    `webhook_url` is the address to notify when the order has ended; links in that message begin with `origin`.
     """
 
     model: str
@@ -52,7 +52,8 @@ class GenerationSpec:
     via: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)
 
     def ordered(self) -> dict[str, Any]:
-        """The fields by which orders are compared. Those at their default are left out: later versions add fields."""
+        """The fields that are compared between orders. Fields with their default values are left out, so that
+        the digest of an order stays the same when a later version adds a field."""
         return {
             each.name: value
             for each in fields(self)
@@ -61,5 +62,5 @@ class GenerationSpec:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The names of all its input images."""
+        """The names of all input images of the order."""
         return (*self.images, self.mask) if self.mask else self.images

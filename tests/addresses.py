@@ -1,4 +1,4 @@
-"""Hosts that are not public, in all the ways in which they can be written."""
+"""Hosts that are not public, in many spellings."""
 
 LOOPBACK = [
     "127.0.0.1", "127.0.0.2", "127.255.255.255", "127.1", "127.0.1", "127.000.000.001", "0127.0.0.1", "0177.0.0.1",

@@ -1,4 +1,4 @@
-"""The API page as a browser finds it. It is well-formed XML, so every element is closed and every value escaped."""
+"""The API page as a browser reads it. The page is well-formed XML: elements are closed, and values are escaped."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ApiPage:
         return [text_of(heading) for heading in self.part(part).iter("h3")]
 
     def commands(self, part: str = "main") -> Iterator[tuple[str, str]]:
-        """The heading of a route and each command below it."""
+        """Pairs of a route's heading and a command below that heading."""
         for article in self.part(part).iter("article"):
             for command in article.iter("pre"):
                 yield text_of(next(article.iter("h3"))), text_of(command)

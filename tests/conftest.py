@@ -1,4 +1,4 @@
-"""Fixtures: the whole server and the simulator, on real sockets. Nothing of ours is replaced by a fake."""
+"""Fixtures: the whole server and the simulator, on real sockets. No part of the project is replaced by a fake."""
 
 import asyncio
 import contextlib
@@ -37,14 +37,14 @@ __all__ = ["pytest_collection_finish", "pytest_runtest_teardown"]  # hooks
 CLIENT_KEY = "sk-client-key-of-the-tests"
 ADMIN_KEY = "sk-admin-key-of-the-tests"
 UPSTREAM_TOKEN = "upstream-token-of-the-tests"
-HOUR = 3600.0  # what a task of the simulator takes that must not end before the test says so
+HOUR = 3600.0  # the duration of a simulated task that ends only when the test advances the clock
 
 Overrides = Any  # the fields of Settings
 
 
 @pytest.fixture(scope="session")
 def detection() -> BlockBuster:
-    """Of blocking calls on an event loop. It is built once, which takes longer than to switch it on and off."""
+    """The detector of blocking calls on an event loop. It is built only once, because this takes long."""
     return BlockBuster()
 
 
@@ -57,7 +57,7 @@ def _no_blocking_call_on_the_event_loop(detection: BlockBuster) -> Iterator[None
 
 @pytest.fixture(autouse=True)
 def _logs_go_to_pytest() -> None:
-    """Without a pipeline, structlog would print, which blocks."""
+    """Pass log lines to pytest. By default, structlog prints lines, and printing blocks the event loop."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -72,14 +72,14 @@ def _logs_go_to_pytest() -> None:
 
 @pytest.fixture(autouse=True)
 def _images_are_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the many tests in which no image arrives: those about its fetching have patience."""
+    """Fail soon if an image can't be fetched. The tests of fetching set a longer time."""
     monkeypatch.setattr("sora_proxy.orders.results.FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("sora_proxy.orders.results.PATIENCE_SECONDS", 0.0)
 
 
 @dataclass
 class Clock:
-    """The clock of a simulator's tasks. It runs as all clocks do, and a test may put it forward."""
+    """The clock of a simulator's tasks: it shows monotonic time, and a test may put it forward."""
 
     ahead: float = 0.0
 
@@ -89,14 +89,14 @@ class Clock:
 
 @dataclass
 class Simulator:
-    """A simulator of its own, and its control routes."""
+    """A running simulator and its control routes."""
 
     url: str
     session: aiohttp.ClientSession
     clock: Clock
 
     async def let_pass(self, seconds: float = HOUR, *, registered: int = 1) -> None:
-        """Put its clock forward, once so many tasks are registered: they are further by so much at the next look."""
+        """Wait until `registered` tasks are registered, and then put the simulator's clock forward by `seconds`."""
         await self.wait_for(registered=registered)
         self.clock.ahead += seconds
 
@@ -110,14 +110,14 @@ class Simulator:
             assert answer.status < 300, await answer.text()
 
     async def wait_for(self, **facts: Any) -> None:
-        """Wait until so many requests of an endpoint were seen, or so many tasks registered."""
+        """Wait until the simulator has seen the given number of requests, or registered the given number of tasks."""
         async with self.session.get(f"{self.url}/simulator/wait", params={"timeout": str(PATIENCE), **facts}) as answer:
             assert answer.status == 200, await answer.text()
 
 
 @dataclass
 class Proxy:
-    """A running sora_proxy and a client that holds its key."""
+    """A running sora_proxy, and a client that sends the client key."""
 
     url: str
     client: aiohttp.ClientSession
@@ -125,29 +125,29 @@ class Proxy:
 
     @property
     def pool(self) -> KeyPool:
-        """The keys of its only back end."""
+        """The keys of the server's only back end."""
         (pool,) = self.app[KEY_POOLS].all
         return pool
 
     def chat(self, prompt: str = "a red fox", **fields: Any) -> Any:
-        """Post a chat request; an async context manager that yields the answer."""
+        """Post a chat request. Returns an async context manager that yields the answer."""
         headers = fields.pop("headers", None)
         body = {"model": "sora-1.0", "messages": [{"role": "user", "content": prompt}], **fields}
         return self.client.post(f"{self.url}/v1/chat/completions", json=body, headers=headers)
 
     async def get(self, path: str) -> Any:
-        """The JSON behind a path."""
+        """Get a path; returns the JSON of the answer."""
         async with self.client.get(self.url + path) as answer:
             return await answer.json()
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Ask as the operator; returns the status and the JSON of the answer."""
+        """Send a request with the admin key; returns the status and the JSON of the answer."""
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
         async with self.client.request(method, self.url + path, json=body, headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def admin_get(self, path: str) -> Any:
-        """The JSON behind a path of the operator."""
+        """Get a path of the admin API; returns the JSON of the answer."""
         status, found = await self.ask("GET", path)
         assert status == 200, found
         return found
@@ -178,7 +178,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def start_simulator(session: aiohttp.ClientSession) -> StartSimulator:
-    """Start a simulator with these options: quick, unless they say otherwise."""
+    """Start a simulator with the given options. By default, its tasks are quick."""
 
     @contextlib.asynccontextmanager
     async def start(**options: Any) -> AsyncIterator[Simulator]:
@@ -191,11 +191,11 @@ def start_simulator(session: aiohttp.ClientSession) -> StartSimulator:
 
 @pytest.fixture
 def start_proxy(tmp_path: Path) -> StartProxy:
-    """Start a whole server with these settings, on a folder of the test's own."""
+    """Start a whole server with the given settings, on the temporary folder of the test."""
 
     @contextlib.asynccontextmanager
     async def start(**settings: Overrides) -> AsyncIterator[Proxy]:
-        # On a thread, for it looks at files: the program does so before its loop runs.
+        # On a thread, because this reads files. The program reads them before its loop runs.
         app = await asyncio.to_thread(app_for, tmp_path, **settings)
         options: dict[str, Any] = {"handler_cancellation": True, "auto_decompress": False}
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, **options)
@@ -212,7 +212,7 @@ def start_proxy(tmp_path: Path) -> StartProxy:
 
 
 def settings_for(folder: Path, **settings: Overrides) -> Settings:
-    """Settings that no environment or file has a say in, with the short times that tests want."""
+    """Settings with the short times that tests need. The environment and files of options are not read."""
     defaults: dict[str, Any] = {
         "data_dir": folder / "data",
         "admin_key": SecretStr(ADMIN_KEY),
@@ -233,25 +233,25 @@ def app_for(folder: Path, **settings: Overrides) -> web.Application:
 
 
 def app_that_knows_its_settings(**settings: Overrides) -> web.Application:
-    """An application for code that needs a request and nothing of the server."""
+    """An application that contains only settings, for code that needs a request but no server."""
     app = web.Application()
     app[SETTINGS] = fixed_settings(**settings)
     return app
 
 
 def fixed_settings(**settings: Overrides) -> RuntimeSettings:
-    """Settings that never change: their database is never opened."""
+    """Settings that never change, and whose database is never opened."""
     database = Database(Path("never-opened.db"), BlockingPool())
     return RuntimeSettings(Settings.model_construct(**settings), database, lambda _settings: None)
 
 
 def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:
-    """Key objects for these tokens, or one for the usual token."""
+    """Key objects for the given tokens, or one for `UPSTREAM_TOKEN`."""
     return [{"key": token, **fields} for token in tokens or (UPSTREAM_TOKEN,)]
 
 
 def in_front_of(simulator: Simulator, *tokens: str, **fields: Any) -> dict[str, Any]:
-    """The settings of a server with these keys, or the usual one, whose back end is a simulator."""
+    """The settings of a server whose back end is a simulator, with keys for the given tokens."""
     return {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys(*tokens, **fields)}
 
 
@@ -264,14 +264,14 @@ def socket_path() -> Iterator[Path]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start servers that do what a script says."""
+    """Start servers that follow a script."""
     with serving() as serve:
         yield serve
 
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port where nobody answers."""
+    """A port that refuses connections."""
     with silent_port() as port:
         yield port
 

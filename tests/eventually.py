@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-PATIENCE = 60.0  # seconds; no step of a test takes longer on a slow machine under load, so the limit means a hang
+PATIENCE = 60.0  # seconds; even on a slow machine under load, only a hang takes longer
 PAUSE = 0.02  # seconds between two checks
 
 Found = TypeVar("Found")
@@ -20,7 +20,7 @@ async def eventually(look: Callable[[], Awaitable[Found | None]]) -> Found:
 
 
 async def turns_until(fact: Callable[[], object]) -> None:
-    """Give the event loop turns until a fact is true, and return in that turn. Raises TimeoutError after `PATIENCE`."""
+    """Let the event loop run until a fact is true; returns in that turn. Raises TimeoutError after `PATIENCE`."""
     async with asyncio.timeout(PATIENCE):
-        while not fact():  # noqa: ASYNC110  # most facts have no event
+        while not fact():  # noqa: ASYNC110  # most facts have no event to wait for
             await asyncio.sleep(0)

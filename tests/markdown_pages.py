@@ -1,4 +1,4 @@
-"""The documents of the project, and what a Markdown page consists of."""
+"""The documents of the project, and the parts of a Markdown page."""
 
 import re
 from collections.abc import Iterator

@@ -38,7 +38,7 @@ class Call:
         return event
 
     async def verify(self, secret: str = SECRET) -> None:
-        """Check the signature as a receiver would."""
+        """Check the signature with OpenAI's SDK."""
         await asyncio.to_thread(self._verify, secret)
 
     def _verify(self, secret: str) -> None:
@@ -50,7 +50,7 @@ class Receiver:
     def __init__(self) -> None:
         self.port = 0
         self.calls: list[Call] = []
-        self.answers: list[Answer] = []  # to the next calls; after them, 204
+        self.answers: list[Answer] = []  # for the next calls; all later calls get 204
         self.open = 0  # requests that have no answer yet
         self._news = asyncio.Condition()
 
@@ -63,7 +63,7 @@ class Receiver:
         return f"http://{self.host}/path-of-the-webhook?token=secret-of-the-address"
 
     async def until(self, calls: int) -> Call:
-        """Wait for that many calls; returns the last one."""
+        """Wait until the receiver has got this number of calls; returns the last one."""
         async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(lambda: len(self.calls) >= calls)
         return self.calls[-1]
@@ -119,6 +119,6 @@ def outbox_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def let_time_pass(folder: Path) -> None:
-    """Make every message due, while no server runs on the folder."""
+    """Make every pending message due. No server may be running on the folder."""
     with closing(sqlite3.connect(folder / "data/sora_proxy.db")) as connection, connection:
         connection.execute("UPDATE webhook_outbox SET due_at = 0")

@@ -1,4 +1,4 @@
-"""Servers that follow a script, over real sockets, and calls to them."""
+"""Servers that follow a script on real sockets, and calls to these servers."""
 
 import contextlib
 import ipaddress
@@ -35,7 +35,7 @@ class Request:
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Runs a script for each connection, on a thread of its own, and keeps the requests that were read."""
+    """A server that runs a script for each connection, on a separate thread, and records the requests that it reads."""
 
     daemon_threads = True
 
@@ -53,7 +53,7 @@ class Server(socketserver.ThreadingTCPServer):
             self._script(self, request)
 
     def read(self, sock: socket.socket) -> Request | None:
-        """The next request with its body; None if the connection ends before it is whole."""
+        """The next request with its body, or None if the connection ends before the request is complete."""
         data = b""
         while b"\r\n\r\n" not in data:
             if not (piece := sock.recv(2**16)):
@@ -75,7 +75,7 @@ Serve = Callable[[Script], Server]
 
 @contextlib.contextmanager
 def serving() -> Iterator[Serve]:
-    """Start servers, which end with the context."""
+    """A function that starts servers, which stop at the end of the context."""
     servers: list[Server] = []
 
     def start(script: Script) -> Server:
@@ -113,7 +113,7 @@ def over_tls(authority: trustme.CA, script: Script, host: str = "localhost") -> 
 
 
 def behind_socks(script: Script, *, user: str = "", password: str = "", refusal: int = 0) -> Script:
-    """A SOCKS5 proxy (RFC 1928 and 1929) and the server behind it, in one. With a `refusal`, it refuses to connect."""
+    """A script for a SOCKS5 proxy (RFC 1928 and 1929) and the server behind it. The proxy may refuse to connect."""
 
     def play(server: Server, sock: socket.socket) -> None:
         methods = _exactly(sock, _exactly(sock, 2)[1])
@@ -158,7 +158,7 @@ def _exactly(sock: socket.socket, length: int) -> bytes:
 
 
 def behind_tunnel(script: Script, answer: str = "200 OK") -> Script:
-    """An HTTP proxy that is asked for a tunnel, and the server behind it, in one."""
+    """A script for an HTTP proxy that is asked for a tunnel, and for the server behind this proxy."""
 
     def play(server: Server, sock: socket.socket) -> None:
         server.read(sock)
@@ -169,7 +169,7 @@ def behind_tunnel(script: Script, answer: str = "200 OK") -> Script:
 
 
 def leading_to(port: int) -> Script:
-    """The far side of a proxy: bytes are passed to and from a port of this machine until either side closes."""
+    """The far side of a proxy: it passes bytes to and from a port of this machine until either side closes."""
 
     def play(_server: Server, sock: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", port)) as other:
@@ -184,7 +184,7 @@ def leading_to(port: int) -> Script:
 
 
 def order(address: Server | str, path: str = "/order", **fields: Any) -> HttpCall:
-    """A call whose own timeout is longer than a test waits: a call that ends earlier was ended from outside."""
+    """A call whose timeout is longer than any test waits, so a call that ends did not reach its timeout."""
     base = f"http://127.0.0.1:{address.port}" if isinstance(address, Server) else address
     return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": 2 * PATIENCE, **fields})
 

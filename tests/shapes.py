@@ -1,4 +1,4 @@
-"""Shapes of JSON. A text in a shape names a type, or after `=` the expected text; all other values must be equal."""
+"""Shapes of JSON. A text in a shape is the name of a type, or `=` and the expected text. Other values must be equal."""
 
 import base64
 from typing import Any

@@ -38,7 +38,7 @@ def save(other: str, prefix: str = "t") -> Graph:
 
 
 def upscaled(color: int = 255) -> Graph:
-    """A node that reports as many steps as the options say, between two fast ones."""
+    """A graph in which a node between two fast nodes reports the number of steps in the options."""
     return {
         "0": node("UpscaleModelLoader", model_name=UPSCALER),
         "1": node("EmptyImage", width=16, height=16, batch_size=1, color=color),
@@ -94,7 +94,7 @@ class Listener:
     frames: list[aiohttp.WSMessage]
 
     async def until(self, last: str) -> list[str]:
-        """Summaries of the next frames, up to the one with this summary."""
+        """Receive frames up to the one with the summary `last`; returns the summaries of these frames."""
         heard: list[str] = []
         while not heard or heard[-1] != last:
             frame = await self.socket.receive(PATIENCE)
@@ -140,7 +140,7 @@ class SimulatedComfyUI:
         return prompt_id
 
     async def ended(self, prompt_id: str) -> Any:
-        """The entry of a job in the history, once there is one."""
+        """Wait for the entry of a job in the history; returns the entry."""
 
         async def look() -> Any:
             return (await self.get(f"/history/{prompt_id}")).get(prompt_id)
@@ -165,7 +165,7 @@ class SimulatedComfyUI:
 
     @contextlib.asynccontextmanager
     async def listener(self, name: str = CLIENT, *, metadata: bool = False) -> AsyncIterator[Listener]:
-        """A socket that has received its first frame, and the server's flags if it wants metadata with previews."""
+        """Connect a socket of the client `name`, which may ask for metadata with previews."""
         async with self.session.ws_connect(f"{self.url}/ws", params={"clientId": name}) as socket:
             if metadata:
                 flags = {"supports_preview_metadata": True}
@@ -178,7 +178,7 @@ class SimulatedComfyUI:
         assert answer.status == 201, answer.body
 
     async def advance(self, seconds: float = STEP) -> None:
-        """Advance the clock of jobs, by one step unless `seconds` is given."""
+        """Advance the clock of jobs by `seconds`; the default is one step."""
         assert (await self.call("POST", "/simulator/advance", json={"seconds": seconds})).status == 200
 
     async def restart(self, seconds: float = 0.0) -> None:
@@ -203,7 +203,7 @@ class SimulatedComfyUI:
 
 @contextlib.asynccontextmanager
 async def simulated(version: str = VERSIONS[0], **options: Any) -> AsyncIterator[SimulatedComfyUI]:
-    """A server of a version: quick, unless the options say otherwise."""
+    """A simulated server of a version. By default, its jobs are quick."""
     given: dict[str, Any] = {"seconds": 0.0, "checkpoints": CHECKPOINT, "upscale_models": UPSCALER} | options
     async with (
         serve_comfyui_simulator(ComfyUIOptions(version=version, **given)) as running,

@@ -32,7 +32,7 @@ def looked_at(content: bytes) -> tuple[str | None, tuple[int, int]]:
 
 
 def headers_of(profile: str) -> dict[str, str]:
-    """The header with the key, if it is not the usual one."""
+    """The header with the key, if the profile does not use the authorization header."""
     name = next(iter(PROFILES[profile].keys.headers), "authorization")
     return {} if name == "authorization" else {name: KEY}
 
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass
 class SimulatedImages:
-    """`url` is the base URL of the profile, `root` that of the host."""
+    """`url` is the base URL of the profile, and `root` is the URL of the host."""
 
     url: str
     session: aiohttp.ClientSession
@@ -94,14 +94,14 @@ class SimulatedImages:
         return (await self.call("GET", f"{self.root}/simulator/stats")).json
 
     async def wait_for(self, **facts: Any) -> None:
-        """Wait until so many requests of an endpoint were seen, or so many orders registered."""
+        """Wait until the simulator has seen the given number of requests, or registered the given number of orders."""
         facts = {"timeout": str(PATIENCE), **facts}
         assert (await self.call("GET", f"{self.root}/simulator/wait", params=facts)).status == 200
 
 
 @contextlib.asynccontextmanager
 async def simulated(profile: str, **options: Any) -> AsyncIterator[SimulatedImages]:
-    """A server of a profile: quick, unless the options say otherwise."""
+    """A simulated server of a profile. By default, it answers at once."""
     given = {"seconds": 0.0, "partial_seconds": 0.0} | options
     async with (
         serve_images_simulator(ImagesOptions(profile=profile, **given)) as running,

@@ -31,7 +31,7 @@ GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
 GIF_URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
 KEY_ID = fingerprint(UPSTREAM_TOKEN)
 
-Order = dict[str, Any]  # as it was received, with its `token`
+Order = dict[str, Any]  # the body as it was received, and the `token` of the request
 Task = dict[str, Any]
 OnOrder = Callable[[Order], Awaitable[web.StreamResponse]]
 
@@ -43,14 +43,14 @@ class Sora:
         self.url = ""
         self.runner: web.AppRunner
         self.orders: list[Order] = []
-        self.headers: Mapping[str, str] = {}  # of the last order
+        self.headers: Mapping[str, str] = {}  # the headers of the last order
         self.tasks: dict[str, list[Task]] = {}  # by token, newest first
         self.looks: Counter[str] = Counter()  # requests for lists, by token
         self.fetched: list[str] = []
         self.on_order: OnOrder = self.take
-        self.odd_lists: list[web.Response] = []  # answers instead of the next lists
+        self.odd_lists: list[web.Response] = []  # sent instead of the next lists, last one first
         self.tells_prompts = True
-        self.media: dict[str, bytes | None] = {}  # by name; None was removed, and all other names hold an image
+        self.media: dict[str, bytes | None] = {}  # by name; None is a removed file, other names are images
         self.delivers = asyncio.Event()  # finished images are withheld until it is set
         self.delivers.set()
         self._news = asyncio.Condition()
@@ -79,7 +79,7 @@ class Sora:
         return f"{self.url}/media/{task_id}.gif"
 
     async def until(self, fact: Callable[[], bool]) -> None:
-        """Wait for an effect of a call to this server."""
+        """Wait until a call to this server makes a fact true."""
         async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(fact)
 
@@ -125,7 +125,7 @@ class Sora:
 
 
 def _token(request: web.Request) -> str:
-    """The token of a request; "none" if it has no such header."""
+    """The token of a request, or "none" if the request has no authorization header."""
     return request.headers.get("authorization", "Bearer none").removeprefix("Bearer ")
 
 

@@ -13,7 +13,7 @@ from tests.eventually import PATIENCE
 
 @dataclass
 class StreamRead:
-    """A whole SSE answer."""
+    """A complete SSE answer."""
 
     headers: dict[str, str]
     raw: bytes
@@ -41,12 +41,12 @@ class StreamRead:
 
 
 async def read_until(answer: aiohttp.ClientResponse, *marks: bytes, times: int = 1) -> bytes:
-    """The beginning of an answer, up to the point where each mark has come `times` times."""
+    """Read an answer until each mark has occurred `times` times; returns what was read."""
     begun = b""
     async with asyncio.timeout(PATIENCE):
         while any(begun.count(mark) < times for mark in marks):
             piece = await answer.content.readany()
-            assert piece, f"it ended before {marks} had come: {begun!r}"
+            assert piece, f"the answer ended before {marks} occurred: {begun!r}"
             begun += piece
     return begun
 
@@ -75,7 +75,7 @@ def numbers_of(blocks: list[bytes]) -> list[int]:
 
 
 def named_event(block: bytes) -> tuple[str, dict[str, Any]]:
-    """An event that has a name, and its data."""
+    """The name and the data of an event."""
     found = re.fullmatch(rb"event: (\S+)\ndata: (.*)", block)
     assert found is not None, block
     return found[1].decode(), json.loads(found[2])

@@ -9,7 +9,7 @@ from sora_proxy.upstream import Submission
 
 
 async def report(_progress: Progress | Preview) -> None:
-    """Progress is ignored."""
+    """Ignore progress."""
 
 
 def submission(account: Account) -> Submission:

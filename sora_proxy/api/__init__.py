@@ -21,7 +21,7 @@ from sora_proxy.api.reference import routes as reference
 from sora_proxy.api.reference.routes import API_DOCUMENT, ApiDocument
 from sora_proxy.api.responses import routes as responses
 
-# Outermost first.
+# The outermost middleware comes first.
 MIDDLEWARES = (request_context, errors, cors, access)
 
 OPEN = [
@@ -56,7 +56,7 @@ FOR_CLIENTS = [
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]
-# The same routes under the paths of other clients: those of the legacy SDK, with engines, and those of Azure.
+# The same routes under the paths that other clients use: those of the legacy SDK, with engines, and those of Azure.
 ALIASES = [
     web.post("/v1/engines/{model}/chat/completions", chat.create),
     web.get("/v1/engines/{model}/chat/completions/{id}", stored_completions.retrieve),
@@ -66,7 +66,7 @@ ALIASES = [
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the API to an application. A route needs a client key unless it is listed as open or for operators."""
+    """Add the API to an application. A route needs a client key unless it is in `OPEN` or `FOR_OPERATORS`."""
     for route in [*OPEN, *FOR_CLIENTS, *ALIASES, *FOR_OPERATORS]:
         options = {**route.kwargs, "expect_handler": continue_later}
         web.RouteDef(route.method, route.path, route.handler, options).register(app.router)

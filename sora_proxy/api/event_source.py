@@ -1,6 +1,7 @@
-"""A generation's log as a browser's `EventSource` reads it: `id:`, `event:` and `data:` lines.
+"""Streams a generation's log in the form that a browser's `EventSource` reads: `id:`, `event:` and `data:` lines.
 
-The ids are the numbers of the events in the log. OpenAI's SDKs can't read ids, and have other streams.
+The ids are the numbers of the events in the log. Streams for OpenAI's SDKs have a different form, because some of the
+SDKs can't parse ids.
 """
 
 from contextlib import aclosing
@@ -15,7 +16,7 @@ from sora_proxy.generation import Generation
 
 
 class EventSource:
-    """One open answer, from the event after `after` to the end of the log."""
+    """One streamed answer, which contains the events after number `after`, up to the end of the log."""
 
     def __init__(self, request: web.Request, generation: Generation, origin: str, *, after: int) -> None:
         self._request = request
@@ -37,7 +38,7 @@ class EventSource:
                 number += len(events)
                 text = b"".join([event_text(each, event, self._origin) for each, event in numbered])
                 await (stream.write(text) if text else stream.heartbeat())
-        if not self._generation.ended:  # without an id, so that clients resume after the last event of the log
+        if not self._generation.ended:  # this event has no id, so clients resume after the last event of the log
             kind = b"generation_timeout" if self._generation.overdue else b"stopping"
             fields = {"id": self._generation.id, "starting_after": number}
             await stream.write(b"event: %b\ndata: %b\n\n" % (kind, orjson.dumps(fields)))

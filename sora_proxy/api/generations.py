@@ -1,6 +1,6 @@
-"""A client's generations, ordered by any API: following one, cancelling it, and listing all.
+"""The routes that follow, cancel and list a client's generations, whichever API created them.
 
-Everything is answered from stored records, without calls to a back end.
+All answers come from stored records, so no request waits for a back end.
 """
 
 from aiohttp import web
@@ -20,7 +20,7 @@ from sora_proxy.generation import Phase
 
 
 @described(
-    Description(query={"starting_after": "begin after the event of this number"}, media=(EVENTS,), or_nothing=True)
+    Description(query={"starting_after": "begin after the event with this number"}, media=(EVENTS,), or_nothing=True)
 )
 async def events(request: web.Request) -> web.StreamResponse:
     """Stream the events of a generation. `starting_after` is ignored if the header `Last-Event-ID` is sent."""
@@ -33,7 +33,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 @described(Description(answer=GenerationAnswer))
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel a generation. One that has ended does not change."""
+    """Cancel a generation. A generation that has ended does not change."""
     generation = await find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return json_response(generation.summary(public_origin(request)))
@@ -42,8 +42,8 @@ async def cancel(request: web.Request) -> web.Response:
 @described(
     Description(
         query={
-            "after": "begin after this id, the last one of the previous page",
-            "limit": "the number of entries in the page",
+            "after": "begin after the entry with this id, which is the last of the previous page",
+            "limit": "the maximum number of entries in the page",
             "status": f"return only generations in this state: {', '.join(Phase)}",
         },
         answer=GenerationList,

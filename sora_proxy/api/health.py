@@ -1,4 +1,4 @@
-"""The health checks of orchestrators. They need no key, are answered from memory, and reveal nothing else."""
+"""The health checks for orchestrators. They need no key, and call no back end."""
 
 import time
 
@@ -15,7 +15,7 @@ from sora_proxy.api.reference.described import Description, described
 
 @described(Description(answer=Health))
 async def health(_request: web.Request) -> web.Response:
-    """Check that the server runs."""
+    """Check that the server is running."""
     return json_response({"status": "ok", "timestamp": time.time()})
 
 
@@ -30,7 +30,7 @@ async def ready(request: web.Request) -> web.Response:
     """Check whether new orders are accepted, name the back ends that make their images, and give the reasons if not.
 
     `backends` shows for each back end whether it has a usable key and could be reached at the last attempt.
-    `restarting` names background loops that died and will be restarted.
+    `restarting` lists the background loops that died and will be restarted.
     """
     name_backend(request)
     enabled = request.app[BACKENDS_IN_USE].enabled

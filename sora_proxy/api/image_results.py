@@ -1,4 +1,4 @@
-"""The images of a generation for answers: a link to each, and its file if it is stored here."""
+"""Finds the images of a generation for an answer: a link to each image, and its file if it is stored here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +7,14 @@ from sora_proxy.event_log import Image
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
-SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only ones that strict clients of OpenAI accept
-FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # the same by the suffixes of stored files
-UNKNOWN = "auto"  # instead of a value that they would not accept
+SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only sizes that strict OpenAI clients accept
+FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # from the suffix of a stored file to its format
+UNKNOWN = "auto"  # replaces a value that strict clients would not accept
 
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """One image: its number among those ordered, a link to it, and its file if it is stored here."""
+    """One image: its number in the order, a link to it, and its file if it is stored here."""
 
     index: int
     url: str
@@ -22,7 +22,7 @@ class ImageResult:
 
 
 def ordered_size(generation: Generation) -> str | None:
-    """The size that was ordered, such as `1024x1024`; None if the back end chooses it."""
+    """The size sent to the back end, such as `1024x1024`; None if the back end chooses the size."""
     return None if "size" in generation.state.ignored else "{}x{}".format(*generation.size)
 
 

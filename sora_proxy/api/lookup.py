@@ -18,8 +18,10 @@ BACKEND_HEADER = "x-sora-proxy-backend"
 async def find(
     request: web.Request, *, noun: str = "generation", id_of: Callable[[str], str] = lambda given: given
 ) -> Generation:
-    """The client's generation. That of another client is reported as unknown. A route family with its own ids passes
-    `id_of`, which maps its id to that of the generation, and its `noun` for messages. Raises ClientError.
+    """The client's generation that the path names. The generation of another client is reported as not existing.
+
+    A route that has ids of its own passes `id_of`, which converts such an id to a generation's id, and a `noun` for
+    messages. Raises ClientError.
     """
     given = request.match_info["id"]
     generation = await find_by_id(request, id_of(given))
@@ -30,13 +32,13 @@ async def find(
 
 
 async def find_by_id(request: web.Request, generation_id: str) -> Generation | None:
-    """The client's generation of this id, if there is one."""
+    """The client's generation with this id, if there is one."""
     return await request.app[SUPERVISOR].find(generation_id, request[CLIENT])
 
 
 async def forget(request: web.Request, generation: Generation) -> None:
     """Delete all stored data of a finished generation. Raises ClientError."""
-    if generation.status not in FINAL:  # a cancelled one may still have a task at the back end
+    if generation.status not in FINAL:  # a cancelled generation may still have a task at the back end
         raise ClientError(
             "The generation has not ended yet. Cancel it, or wait until it has ended.", code="conflict", param="id"
         )
@@ -44,14 +46,14 @@ async def forget(request: web.Request, generation: Generation) -> None:
 
 
 def poll_headers(generation: Generation) -> dict[str, str]:
-    """The headers of an answer about a generation: the time of the next poll, if it is unfinished."""
+    """The headers that tell a client when to ask about the generation again. There are none once it has ended."""
     if generation.ended:
         return {}
     return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
 
 
 def why_no_images(generation: Generation, name: str) -> Failed | None:
-    """The failure to report to a client that has waited for images; None if they were made.
+    """The failure to report to a client that waited for images; None if the images were made.
 
     `name` is the id by which the client knows the generation.
     """
@@ -64,19 +66,20 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
 def why_cut(generation: Generation, address: str) -> Failed:
     """The failure to report when a stream ends before its generation. The stream can be resumed at `address`."""
     if generation.overdue:
-        message = f"The order is taking too long for this stream. It continues; resume the stream later at {address}"
+        where = f"Resume the stream later at {address}"
+        message = f"The order is taking too long for this stream, but it continues. {where}"
         return Failed("generation_timeout", message)
     return Failed("server_stopping", f"The server is stopping. The order continues; resume this stream at {address}")
 
 
 def name_backend(request: web.Request) -> None:
-    """Name the back end in the headers of the answer if there is only one. `name_order` replaces this."""
+    """Name the back end in the headers of the answer if there is only one. `name_order` replaces these headers."""
     names = [backend.name for backend in request.app[BACKENDS_IN_USE].enabled]
     request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: names[0]} if len(names) == 1 else {}
 
 
 def name_order(request: web.Request, generation: Generation) -> None:
-    """Name an order in the headers of the answer, and its back end if it is known when they are sent."""
+    """Put an order's id into the headers of the answer, and its back end if it is known when they are sent."""
     backends = request.app[BACKENDS_IN_USE]
     request[ORDER_HEADERS] = lambda: _order_headers(generation, backends)
 

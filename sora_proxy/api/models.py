@@ -1,4 +1,4 @@
-"""The models, from memory: clients list them whenever they start, and wait for only a few seconds."""
+"""The routes for models. They answer from memory: clients list the models whenever they start, with a short timeout."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Placing orders: starts a new order, or finds the order that a request repeats. All routes that make images use it."""
+"""Starts a new order, or finds the order that a request repeats. All routes that make images use this module."""
 
 import re
 from collections.abc import Sequence
@@ -26,17 +26,19 @@ from sora_proxy.upstream.model_names import Model
 
 MAX_KEY_LENGTH = 255
 RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-MAX_DIGESTED_ON_LOOP = 2**16  # characters of all images together; larger ones are digested on a thread
+MAX_DIGESTED_ON_LOOP = 2**16  # characters in all images together; longer images are digested on a thread
 
 
 def model_for(request: web.Request, name: str | None) -> Model:
-    """The model of this name; without a name, the default. Raises the errors of `Models.get`."""
+    """The model of this name, or the default model if there is no name. Raises the errors of `Models.get`."""
     models = request.app[MODELS]
     return models.get(name) if name else models.default
 
 
 async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit) -> Generation:
-    """The generation of an order, perhaps that of an earlier request. Its images are stored only if it is new.
+    """Place an order. Returns its generation, or that of the earlier request that this request repeats.
+
+    Images are stored only for a new order; `also` are functions that take part in the commit of the new order.
 
     Raises ClientError, UnknownModel, ModelsNotListed and the errors of `Supervisor.start`.
     """
@@ -44,7 +46,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
     spec = inputs.named(spec, [""] * len(inputs.all))  # the number of images decides which back ends support the order
     check_possible(request.app[MODELS].get(spec.model), spec, inputs)
     idempotency = request.app[IDEMPOTENCY]
-    _cancels_if_abandoned(request)  # an unknown value of its header is refused before anything is ordered
+    _cancels_if_abandoned(request)  # refuses an unknown value of the header before anything is ordered
     spec = replace(_with_webhook(request, spec), via=request[VIA])
     claim = await _claim(request, spec, inputs)
     if idempotency.follows_refusal(claim):
@@ -61,13 +63,13 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
                 raise
     generation = await request.app[SUPERVISOR].find(earlier, claim.client)
     if generation is None:
-        message = "The answer to this Idempotency-Key was removed. Use another key to order again."
+        message = "The order with this Idempotency-Key was deleted. Use another key to order again."
         raise ClientError(message, code="not_found", param="Idempotency-Key")
     return generation
 
 
 def waiting_for(request: web.Request, generation: Generation) -> AbstractContextManager[None]:
-    """A context for the answer to an order: its headers name the order, which may be cancelled if the client leaves."""
+    """A context for answering an order: the headers contain the order's id, and a disconnect may cancel the order."""
     name_order(request, generation)
     return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
 

@@ -1,4 +1,4 @@
-"""The previews that one stream shows."""
+"""Selects the previews that one stream shows."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from sora_proxy.generation import Generation
 
 
 class Previews:
-    """Shows the newest preview of each image of a generation, each once, and at most `maximum` of each image."""
+    """Shows the newest previews of a generation, each only once, and at most `maximum` previews per image."""
 
     def __init__(self, generation: Generation, maximum: int) -> None:
         self.wanted = maximum > 0
         self._generation = generation
         self._maximum = maximum
-        # All the mutable state, by the numbers of the images: how many were shown, and the last one.
+        # All the mutable state, by the number of the image: how many of its previews were shown, and the last of them.
         self._shown: Counter[int] = Counter()
         self._last: dict[int, Preview] = {}
 

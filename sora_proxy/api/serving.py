@@ -19,13 +19,14 @@ log = structlog.get_logger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 KEEPALIVE_SECONDS = 30.0
 HANDLER_SECONDS = 1.0  # how long handlers may take to end once their streams have ended
-CLOSING_SECONDS = 2.0  # the part of the grace period that is left for closing after the last answer
+CLOSING_SECONDS = 2.0  # the part of the grace period that is reserved for closing connections
 
 
 async def serve(app: web.Application, announce: Callable[[Sequence[str]], None]) -> bool:
-    """Run until SIGTERM or SIGINT. `announce` is called with the addresses on which the server listens.
+    """Run until SIGTERM or SIGINT. `announce` is called with the addresses once the server is listening.
 
-    Returns False if a call still hangs; the process must not wait for it. Raises ConfigurationError.
+    Returns False if a call is still hanging on a thread; the process must not wait for that call.
+    Raises ConfigurationError.
     """
     settings = app[SETTINGS].current
     runner = web.AppRunner(

@@ -1,4 +1,4 @@
-"""Serves the stored images. No key is needed, since `<img>` can't send one; the names can't be guessed."""
+"""Serves the stored images. No key is needed, since `<img>` can't send a key, and the names can't be guessed."""
 
 from aiohttp import web
 

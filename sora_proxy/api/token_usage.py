@@ -1,4 +1,4 @@
-"""The token usage of a generation: counted by the back end, else by this server."""
+"""The token usage of a generation: what the back end counted, or else a count of words and images."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,8 @@ from sora_proxy.generation import Generation
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Input and output tokens. `more` holds other counters of the back end by its own names, such as the cost."""
+    """Input and output tokens. `more` contains the other figures that the back end reports, such as the cost, under
+    the back end's names."""
 
     text_tokens: int
     image_tokens: int
@@ -27,7 +28,7 @@ class TokenUsage:
 
 
 def token_usage_of(generation: Generation) -> TokenUsage:
-    """The token usage of a generation. If the back end counted no tokens, each word and each image counts as one."""
+    """The token usage of a generation. If the back end reports none, each word and each image counts as one token."""
     usage = dict(generation.state.usage or {})
     taken, made = (usage.pop(name, None) for name in ("input_tokens", "output_tokens"))
     usage.pop("total_tokens", None)

@@ -1,4 +1,4 @@
-"""A generation in words: its images as markdown, its progress, and its counts of words and images."""
+"""Puts a generation into words: its images as markdown, its progress and failures. Also counts its words and images."""
 
 from sora_proxy.event_log import Event, Image, Progress, Queued
 from sora_proxy.generation import NOT_MADE, Generation
@@ -17,7 +17,7 @@ def missing(generation: Generation) -> list[str]:
 
 
 def finished_text(generation: Generation, origin: str) -> str:
-    """The text of a completed generation: its images, and a line for each that is missing."""
+    """The text of a completed generation: its images, and a line for each missing image."""
     images = markdown(generation, generation.events_of(Image), origin)
     return "\n\n".join([images, *missing(generation)])
 
@@ -37,8 +37,8 @@ def progress_text(event: Event | None) -> str:
 
 
 def token_counts(generation: Generation) -> tuple[int, int]:
-    """The words of the prompt and the images made, which count as tokens. Each is at least 1, because some clients wait
-    while it is 0."""
+    """The numbers of words in the prompt and of images made, which count as tokens. Each number is at least 1, because
+    some clients keep waiting as long as a count is 0."""
     return max(len(generation.spec.prompt.split()), 1), max(len(generation.events_of(Image)), 1)
 
 

@@ -1,1 +1,1 @@
-"""Which back ends are there? Those of the configuration, and those that operators add while the server runs."""
+"""Which back ends are there? The back ends of the configuration, and those that operators add while the server runs."""

@@ -1,7 +1,7 @@
-"""Discovery: asks the back ends for their capabilities, at startup and regularly.
+"""Discovery: asks the back ends for their capabilities, at startup and then at regular intervals.
 
-The answers are stored, so that a back end's models are served while its server can't be reached. A back end that has
-not answered yet is asked more often.
+The answers are stored, so that a back end's models are offered even while its server can't be reached. A back end
+that has not answered yet is asked more often.
 """
 
 import asyncio
@@ -25,14 +25,16 @@ REFRESH_SECONDS = 300.0  # between calls to a back end that has answered
 
 
 class Keep(Protocol):
-    """Stores the capabilities of a back end. `complete`: all of its servers answered."""
+    """Stores the capabilities of a back end. `complete`: whether all of its servers answered."""
 
     async def __call__(self, name: str, capabilities: Capabilities, *, complete: bool) -> None: ...
 
 
 class Discovery:
-    """Asks the back ends, with one key of each server. `keep` gets a back end's name and its capabilities, `explain`
-    its name and the reason why it did not answer, or None if it did."""
+    """Asks the back ends, with one key of each server. `keep` gets a back end's name and its capabilities.
+
+    `explain` gets a back end's name and the reason why it did not answer, or None if it answered.
+    """
 
     def __init__(self, backends: Backends, keep: Keep, explain: Callable[[str, str | None], None]) -> None:
         self._backends = backends
@@ -55,9 +57,9 @@ class Discovery:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def ask(self, backend: Backend) -> None:
-        """Ask a back end now. The models of a server that does not answer are kept.
+        """Ask a back end now. The models of a server that does not answer stay listed.
 
-        Raises a server's Fault if none of them answers, or StorageUnavailable.
+        Raises the Fault of a server if no server answers, or StorageUnavailable.
         """
         outcomes = await asyncio.gather(
             *(self._answer(backend, key) for key in _a_key_of_each_server(backend)), return_exceptions=True
@@ -73,7 +75,7 @@ class Discovery:
             self._answered[backend.name] = backend.keys.now
 
     async def _is_due(self, backend: Backend) -> bool:
-        """Whether a back end should be asked now. Servers that are cooling down are not asked: orders test them."""
+        """Whether a back end should be asked now. Servers that are cooling down are tested by orders instead."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
         if is_fresh and not await backend.upstream.may_have_changed():
@@ -91,14 +93,14 @@ class Discovery:
             self._faults[backend.name] = str(error)
             self._explain(backend.name, str(error))
         except Exception:
-            # A bug in reading one back end's answer must not keep the others from being asked.
+            # A bug in reading one back end's answer must not prevent calls to the others.
             log.exception("model listing crashed", backend=backend.name)
         else:
             self._faults.pop(backend.name, None)
             self._explain(backend.name, None)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
-        """The capabilities of one server. An unreachable server is noted, so that orders go elsewhere at once."""
+        """The capabilities of one server. An unreachable server is reported, so orders use other servers at once."""
         account = backend.keys.account(key)
         try:
             return await backend.upstream.ask_capabilities(account)

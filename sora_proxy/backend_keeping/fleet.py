@@ -1,4 +1,4 @@
-"""Fleet: puts back ends into use and removes them. It makes their objects and updates the shared ones."""
+"""Fleet: puts back ends into use and removes them. It creates their objects, and updates those that they share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Shared:
 
 
 class Fleet:
-    """All back ends in use. `make_upstream` makes the upstream for a configuration, `make_backend` everything else."""
+    """All back ends in use. `make_upstream` makes the upstream for a configuration, `make_backend` the back end."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Fleet:
         self._shared = shared
 
     def put(self, config: BackendConfig, upstream: Upstream) -> None:
-        """Put a back end into use, or change one: its orders continue with the new upstream."""
+        """Put a back end into use, or change one that is in use: its orders then continue with the new upstream."""
         backend = self._shared.backends.get(config.name)
         if backend is None:
             one_intent, own_servers = upstream.identity is Identity.listed, upstream.max_concurrent is not None
@@ -73,7 +73,7 @@ class Fleet:
         return self._shared.backends[name].upstream.capabilities
 
     def offer(self, records: Sequence[BackendRecord]) -> None:
-        """Serve the models of the enabled back ends among these, within their daily caps. Waiting orders are routed
+        """Serve the models of the enabled back ends in `records`, within their daily caps. Waiting orders are routed
         again."""
         spending = self._shared.spending
         caps = {each.name: each.config.options.max_images_per_day for each in records}
@@ -83,11 +83,12 @@ class Fleet:
         self._shared.backends.changed()
 
     def check_models(self) -> None:
-        """Raises ConfigurationError if an alias or the default names a model that no back end serves."""
+        """Check that a back end serves the default model, and the model of each alias. Raises ConfigurationError."""
         self._shared.models.check()
 
     def warn_of_missing_models(self) -> None:
-        """Log aliases and defaults whose model no back end serves: a back end may have stopped serving it."""
+        """Log each alias, and the default, if no back end serves its model, for example because one stopped doing
+        so."""
         try:
             self.check_models()
         except ConfigurationError as error:

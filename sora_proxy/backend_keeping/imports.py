@@ -1,8 +1,8 @@
-"""Merges the back ends of the configuration into the stored ones, by the same rule as for keys.
+"""Merges the back ends of the configuration into the stored back ends, by the same rule as for keys.
 
-A back end is identified by its name. Its entry is stored as it was imported last, and an import applies only the
-differences: an edited entry takes effect, an unchanged one does not undo an operator's change. A back end whose entry
-was removed finishes its orders and accepts no new ones.
+A back end is identified by its name. Its entry is stored as it was last imported, and an import applies only the
+differences from that entry. So an edited entry takes effect, and an unchanged entry does not undo an operator's change.
+A back end whose entry was removed finishes its orders and accepts no new orders.
 """
 
 import time
@@ -16,7 +16,7 @@ from sora_proxy.settings.backends import BackendConfig
 
 
 def merged(stored: Sequence[BackendRecord], entries: Sequence[BackendConfig]) -> list[BackendRecord]:
-    """All back ends after an import: those of the configuration in their order, then the others."""
+    """All back ends after an import: first those of the configuration, in its order, then the others."""
     before = {record.name: record for record in stored}
     after = [_imported(before.pop(entry.name, None), entry.model_copy(update={"keys": ()})) for entry in entries]
     return after + [_disabled(each) if each.origin is Origin.environment else each for each in before.values()]

@@ -1,7 +1,7 @@
 """BackendRegistry: the configuration of all back ends, which is changed only here.
 
-A change is committed first, together with its entry in the audit log, and then takes effect at once. One change is made
-at a time, and it is completed even if its caller is cancelled.
+A change is committed first, together with its entry in the audit log, and then takes effect at once. Only one change
+is made at a time, and it is completed even if its caller is cancelled.
 """
 
 import asyncio
@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 
 
 class BackendRegistry:
-    """The records of all back ends, the preferred ones first. `keys` holds the records of their keys."""
+    """The records of all back ends, the preferred ones first. `keys` contains the records of their keys."""
 
     def __init__(self, database: Database, fleet: Fleet, keys: KeyRegistry) -> None:
         self._database = database
         self._fleet = fleet
         self._keys = keys
-        # All the mutable state: the back ends by their names; the lock for one change at a time.
+        # All the mutable state: the back ends by their names; the lock that allows one change at a time.
         self._records: dict[str, BackendRecord] = {}
         self._changing = asyncio.Lock()
 
@@ -65,7 +65,7 @@ class BackendRegistry:
             raise BackendNotFound("This back end does not exist.") from None
 
     def load(self, records: Iterable[BackendRecord]) -> None:
-        """Put the back ends into use at startup. Raises ConfigurationError if a configured one can't be used."""
+        """Put the back ends into use at startup. Raises ConfigurationError if a configured back end is unusable."""
         for record in records:
             try:
                 upstream = self._fleet.make_upstream(record.config)
@@ -90,12 +90,12 @@ class BackendRegistry:
     async def add(self, config: BackendConfig, actor: Actor) -> BackendRecord:
         """Add a back end and its keys.
 
-        Raises BackendExists, SimulatorInUse, KeyExists, or ConfigurationError if it can't be used.
+        Raises BackendExists, SimulatorInUse, KeyExists, or ConfigurationError if the back end can't be used.
         """
         return await uninterrupted(self._add(config, actor))
 
     async def change(self, name: str, fields: dict[str, Any], actor: Actor) -> BackendRecord:
-        """Set fields of a back end's configuration; None restores the default. Options that are not named do not
+        """Set fields of a back end's configuration; None restores the default. Other fields and options do not
         change. A back end that is disabled finishes its orders.
 
         Raises BackendNotFound, ConfigurationError, or pydantic's ValidationError for values that are not valid.
@@ -196,7 +196,7 @@ def _log(record: BackendRecord) -> None:
 
 
 def redacted(config: BackendConfig) -> dict[str, Any]:
-    """A back end's configuration for operators, without the values of headers and similar options."""
+    """A back end's configuration as operators see it, without the values of headers and similar options."""
     options = {name: hidden(each) if isinstance(each, dict) else each for name, each in config.options}
     return config.record() | {"options": options}
 

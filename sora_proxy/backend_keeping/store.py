@@ -1,6 +1,6 @@
-"""The back ends on disk: their configuration, its origin, and their capabilities as they answered last.
+"""Stores the back ends: the configuration of each, where it came from, and the last known capabilities.
 
-Their keys are in a table of their own. Functions that write are called within a transaction.
+The keys are in another table. Functions that write are called within a transaction.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 backends = sa.Table(
     "backends",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they were added
+    sa.Column("number", sa.Integer, primary_key=True),  # the sequence in which back ends were added
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
@@ -34,12 +34,12 @@ CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
 
 @dataclass(frozen=True, slots=True)
 class BackendRecord:
-    """A stored back end. `capabilities` is its last answer, kept while its server is down; None: it never answered."""
+    """A stored back end. `capabilities` is its last answer, even if it is down now; None if it has never answered."""
 
     config: BackendConfig
     origin: Origin
     created_at: float
-    imported: BackendConfig | None = None  # its entry in the source, as it was imported last
+    imported: BackendConfig | None = None  # the entry in the source, as last imported
     capabilities: Capabilities | None = None
 
     @property
@@ -53,12 +53,12 @@ def load(connection: sa.Connection) -> list[BackendRecord]:
 
 
 def has_backends(connection: sa.Connection) -> bool:
-    """Whether there are back ends, readable or not."""
+    """Whether any back end is stored, readable or not."""
     return connection.scalar(sa.select(backends.c.number).limit(1)) is not None
 
 
 def save(connection: sa.Connection, records: Iterable[BackendRecord]) -> None:
-    """Add back ends, or change them."""
+    """Add back ends, or change existing ones."""
     for record in records:
         row = {
             "config": record.config.record(),

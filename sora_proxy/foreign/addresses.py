@@ -1,4 +1,4 @@
-"""Addresses from outside: whether they lead to the public internet, and how they are written. No I/O."""
+"""Checks whether addresses from outside lead to the public internet, and whether they can be used. No I/O."""
 
 import ipaddress
 import re
@@ -12,7 +12,7 @@ HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[
 # that no address is encoded twice.
 UNQUOTED = "!#$%&'*+,-./:;=?@[]_~"
 
-# `is_global` is not enough: in Python 3.11 it is true for these, which lead to other, possibly private, addresses.
+# `is_global` is not enough: in Python 3.11 it is true for these networks, which may lead to private addresses.
 NOT_PUBLIC = [
     ipaddress.ip_network(network)
     for network in ("2002::/16", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")
@@ -30,9 +30,9 @@ def is_public(address: str) -> bool:
 
 
 def is_public_host(host: str) -> bool:
-    """Whether a host is a public IP address or a name, whose addresses only a lookup can show.
+    """Whether a host is a public IP address, or a name. Only a lookup can show the addresses of a name.
 
-    Unusual spellings of addresses are refused, since they are used to evade checks.
+    Unusual spellings of addresses are refused, since they can evade checks.
     """
     try:
         return is_public(host)
@@ -41,14 +41,14 @@ def is_public_host(host: str) -> bool:
 
 
 def names_of(url: URL) -> set[str | None]:
-    """The entries of an operator's list of hosts that a URL matches; an IPv6 address may be bracketed there."""
+    """The entries that match a URL in an operator's list of hosts. An IPv6 address may be in brackets."""
     return {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}
 
 
 def joined_address(base_url: str, address: str) -> str | None:
-    """The `plain_address` of an address that may be relative to another; None if it has none, or can't be parsed.
+    """The `plain_address` of an address, which may be relative to `base_url`; None if the address can't be used.
 
-    Its spelling is kept, since a signature in it covers the spelling.
+    The spelling does not change, since a signature in the address covers it.
     """
     if address.lower().startswith(("http://", "https://")):
         return plain_address(address)
@@ -61,12 +61,13 @@ def joined_address(base_url: str, address: str) -> str | None:
 def plain_address(text: str) -> str | None:
     """An http(s) address in a form that is safe in markdown and HTML; None for any other text.
 
-    It has a host but no user or password, and is printable ASCII; the text has at most `MAX_LENGTH` characters.
+    The address has a host but no user or password, and is printable ASCII. The result is None for a text longer than
+    `MAX_LENGTH`.
     """
     if len(text) > MAX_LENGTH or not (text.isascii() and text.isprintable()):
         return None
     try:
-        url = URL(quote(text, safe=UNQUOTED), encoded=True)  # a signature in it covers its spelling
+        url = URL(quote(text, safe=UNQUOTED), encoded=True)  # a signature may cover the spelling
         usable = url.scheme in ("http", "https") and url.host and url.port and "@" not in url.raw_authority
         return str(url) if usable else None
     except ValueError:

@@ -1,14 +1,14 @@
-"""JSON from outside, whose size in memory is bounded and whose values may have any type."""
+"""Reads JSON from outside, whose values may have any type. Its size in memory is bounded."""
 
 from typing import Any
 
 import orjson
 
-MAX_VALUES = 250_000  # in a client's body; each takes far more memory than its text
+MAX_VALUES = 250_000  # in a client's body; a value takes far more memory than its text
 
 
 class TooManyValues(ValueError):
-    """The text holds more values than any legitimate text."""
+    """The text contains more values than a legitimate text would."""
 
 
 def read_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
@@ -22,7 +22,7 @@ def read_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """A value if it is an object, else an empty object."""
+    """The value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 

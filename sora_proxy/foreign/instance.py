@@ -1,5 +1,4 @@
-"""The marks of sora_proxy servers in their requests to back ends, by which an order that goes in a circle is
-detected."""
+"""The marks that sora_proxy servers put into requests to back ends. They show whether an order goes in a circle."""
 
 INSTANCE_HEADER = "x-sora-proxy-instance"  # the marks of all servers that the order came through, comma-separated
 MAX_HOPS = 10
@@ -7,7 +6,7 @@ MAX_MARK_LENGTH = 64
 
 
 def marks_in(header: str | None) -> tuple[str, ...]:
-    """The marks in a header, in the order of the servers; only the last ones of a long list."""
+    """The marks in a header, in the order of the servers. Of a long list, only the last marks are returned."""
     marks = tuple(mark.strip()[:MAX_MARK_LENGTH] for mark in (header or "").split(",")[-MAX_HOPS:])
     return tuple(mark for mark in marks if mark.isascii() and mark.isalnum())
 

@@ -1,7 +1,7 @@
-"""Requests to addresses that clients name, protected against server-side request forgery (SSRF).
+"""Requests to addresses from clients, protected against server-side request forgery (SSRF).
 
-Only http and https on their default ports are allowed. Each request makes one lookup, checks all the addresses that it
-returns, and connects to one of them. Redirects and proxies from the environment are not used, and the time is limited.
+Only http and https on their default ports are allowed. Each request makes one lookup, checks all addresses in its
+result, and connects to one of them. Redirects and proxies from the environment are not used, and the time is limited.
 Hosts that the operator lists are exempt only from the checks of addresses and ports, and from `public_schemes`.
 """
 
@@ -25,9 +25,10 @@ class AddressRefused(ValueError):
 
 
 class PublicHttp:
-    """Calls the hosts in `allowed` (`host` or `host:port`), and public hosts by these schemes.
+    """Sends requests to the hosts in `allowed` (`host` or `host:port`), and to public hosts with one of
+    `public_schemes`.
 
-    `subject` names the address in error messages.
+    `subject` stands for the address in error messages.
     """
 
     def __init__(self, subject: str, allowed: Iterable[str], public_schemes: Iterable[str] = ("http", "https")) -> None:
@@ -37,7 +38,7 @@ class PublicHttp:
 
     @contextlib.asynccontextmanager
     async def request(self, method: str, address: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer of an http(s) address, for reading in the block. All of it must end within `TIMEOUT_SECONDS`.
+        """The answer from an http(s) address, to be read in the block. The whole call may take `TIMEOUT_SECONDS`.
 
         Raises AddressRefused, even for errors while the answer is read.
         """
@@ -57,13 +58,13 @@ class PublicHttp:
             raise AddressRefused(f"{self._subject} did not give a usable answer") from error
 
     def check(self, address: str) -> URL:
-        """The parsed address, if it is allowed. Names are not looked up here.
+        """The parsed address, if it is allowed. Host names are not looked up here.
 
         Raises AddressRefused.
         """
         try:
             url = URL(address)
-            _ = url.host, url.port  # decoded only now
+            _ = url.host, url.port  # the URL decodes these parts only when they are read
         except (ValueError, IndexError) as error:
             raise AddressRefused(f"{self._subject} is not valid") from error
         if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
@@ -79,7 +80,7 @@ class PublicHttp:
                 f"{self._subject} must begin with {' or '.join(f'{each}://' for each in self._public_schemes)}"
             )
         if not url.is_default_port():
-            raise AddressRefused(f"{self._subject} must not name a port")
+            raise AddressRefused(f"{self._subject} must not contain a port")
         if not is_public_host(url.raw_host or ""):
             raise _not_public(self._subject)
         return url
@@ -93,9 +94,9 @@ def _not_public(subject: str) -> AddressRefused:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves a name and returns only public addresses, which are then connected to.
+    """Resolves a host name to public addresses. aiohttp connects only to these.
 
-    `refusal` makes the error for a host that has any other address.
+    `refusal` returns the error for a host with an address that is not public.
     """
 
     def __init__(self, refusal: Callable[[str], Exception]) -> None:

@@ -1,7 +1,7 @@
 """Where do upstream keys come from? KeyKeeping loads them into the pools at startup, and keeps them up to date.
 
 They come from the database and from their source. While the server runs, the source is checked for changes, the state
-of the keys is stored, and tokens that expire are logged.
+of the keys is stored, and warnings about tokens that expire soon are logged.
 """
 
 import contextlib
@@ -41,8 +41,8 @@ class KeyKeeping:
     async def running(self, background: Background, *, simulated: bool, by_default: bool) -> AsyncIterator[None]:
         """Fill the pools, and keep them up to date until the block ends.
 
-        If no key is configured, the built-in simulator gets a key of its own; if the simulator is used only by default,
-        other keys are refused.
+        `simulated`: the built-in simulator is used, and gets a key of its own if no key is configured. `by_default`:
+        the simulator is used only because neither a key nor a back end is configured, so other keys are refused.
         """
         self.registry.closed = by_default
         if simulated and not self._entries:
@@ -61,7 +61,7 @@ class KeyKeeping:
             try:
                 await self.registry.import_keys(entries, self._source.origin)
             except SimulatorInUse:
-                log.warning("key file ignored, simulator in use", hint="the next start uses UPSTREAM=sora")
+                log.warning("key file ignored, simulator in use", hint="restart the server to use UPSTREAM=sora")
             except StorageUnavailable as error:
                 log.warning("key file import failed", reason=str(error))
                 self._source.read_again()

@@ -1,4 +1,4 @@
-"""The expiry of upstream keys: many tokens are JWTs with an `exp`, which is read and not verified."""
+"""Warns of upstream keys that expire. Many tokens are JWTs with an `exp` claim, which is read but not verified."""
 
 import asyncio
 import datetime as dt
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 DAY_SECONDS = 86400.0
 CHECK_INTERVAL_SECONDS = 3600.0
-YEAR_10000 = 253402300800  # no clock can show a later time
+YEAR_10000 = 253402300800  # `datetime` can't represent this time or a later one
 
 
 def expiry_of(token: str) -> float | None:
@@ -26,7 +26,7 @@ def expiry_of(token: str) -> float | None:
 
 
 class ExpiryWarnings:
-    """Logs a warning, at most once a day for each token, if it expires within a day or has expired."""
+    """Logs a warning, at most once a day for each key, if its token expires within a day or has expired."""
 
     def __init__(self, registry: KeyRegistry) -> None:
         self._registry = registry

@@ -1,9 +1,9 @@
-"""Merges the keys of the configuration into those that exist already.
+"""Merges the keys of the configuration into the existing keys.
 
-A key is found by its identity (`identity_of`): its first one, whose fingerprint is its id, or its current one.
+An existing key is found by its current identity (`identity_of`), or by its first identity, whose fingerprint is its id.
 Otherwise it is found by its token at the same back end, for example after a move from API_KEYS to an entry of BACKENDS.
-The entry that was imported last is stored with the key, and an import applies only the differences to that entry: an
-edit in the file takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone
+The last imported entry is stored with the key, and an import applies only the differences from that entry. So an edit
+in the file takes effect, and an unchanged file does not undo a later change by an operator. A key whose entry is gone
 is disabled, not deleted: its tasks continue, its record stays, and it is enabled again when its entry returns.
 """
 
@@ -23,7 +23,7 @@ C = TypeVar("C", bound=BaseModel)
 IMPORTED_ORIGINS = (Origin.environment, Origin.file, Origin.simulator)
 
 
-Entry = tuple[str, UpstreamKey]  # the name of its back end, and the key
+Entry = tuple[str, UpstreamKey]  # the name of a back end, and one of its keys
 
 
 def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Origin) -> list[KeyRecord]:
@@ -50,13 +50,13 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 
 def _backend_of(backend: str) -> str:
-    """The back end of a key. That of the older options counts as the entry `sora`, so a key may move between them."""
+    """The back end of a key. The one that older options describe counts as the entry `sora`, so keys can move to it."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
 
 def edited(config: C, before: C, entry: C) -> C:
-    """A configuration after an import: it takes the fields in which `entry` differs from `before`, which was imported
-    last."""
+    """A configuration after an import. It gets the fields in which `entry` differs from `before`, the last imported
+    entry."""
     fields = {name: getattr(entry, name) for name in type(config).model_fields}
     return config.model_copy(update={name: value for name, value in fields.items() if value != getattr(before, name)})
 

@@ -1,4 +1,4 @@
-"""KeyMemories: stores the state of upstream keys that survives a restart: cooldowns, rejections, learned limits."""
+"""KeyMemories: stores the state of upstream keys that survives a restart, such as cooldowns and learned limits."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ RETRY_SECONDS = 1.0
 
 
 class KeyMemories:
-    """Writes in the background. Several changes of a key are written once, with the latest state."""
+    """Writes in the background. If a key changes several times, only its latest state is written."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -45,7 +45,8 @@ class KeyRegistry:
         self._pools = pools
         self._redactor = redactor
         # All the mutable state: the keys by their ids, in the order in which they were added; their ids by their
-        # current identities; the lock for one change at a time; whether keys other than the simulator's are refused.
+        # current identities; the lock that allows one change at a time; whether keys other than the simulator's are
+        # refused.
         self._records: dict[str, KeyRecord] = {}
         self._ids: dict[str, str] = {}
         self._changing = asyncio.Lock()
@@ -74,7 +75,7 @@ class KeyRegistry:
         await self.import_keys(entries, origin)
 
     def check_open(self) -> None:
-        """Raises SimulatorInUse if an added key would never be used."""
+        """Check that an added key would be used. Raises SimulatorInUse."""
         if self.closed:
             raise SimulatorInUse(
                 "Keys can't be added now: this server returns simulator images, because neither a key nor a back"
@@ -91,7 +92,7 @@ class KeyRegistry:
     async def add(
         self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = DEFAULT_BACKEND, *also: Write
     ) -> list[KeyRecord]:
-        """Add keys to a back end, all or none; `also` writes in the same commit. Raises KeyExists or SimulatorInUse."""
+        """Add all of these keys or none; `also` writes in the same commit. Raises KeyExists or SimulatorInUse."""
         self.check_open()
         return await uninterrupted(self._add(configs, actor, backend, also))
 
@@ -130,7 +131,7 @@ class KeyRegistry:
         await uninterrupted(self._remove(key_id, actor))
 
     def find_by_identity(self, identity: str) -> KeyRecord | None:
-        """The key that has this identity now or had it first."""
+        """The key that has this identity now, or had it first; None if there is none."""
         first = fingerprint(identity)
         return self._records.get(self._ids.get(identity, first))
 
@@ -169,7 +170,7 @@ class KeyRegistry:
             if holder and holder.id != key_id:
                 raise KeyExists("Another key has this token. Change that key instead.")
             origin = record.origin
-            if origin is Origin.removed and config.enabled:  # from now on managed by operators
+            if origin is Origin.removed and config.enabled:  # operators manage the key from now on
                 origin = Origin.admin
             after = replace(record, config=config, origin=origin)
             await self._commit([after], actor)
@@ -228,7 +229,7 @@ class KeyRegistry:
 
 
 def redacted(config: UpstreamKey) -> dict[str, Any]:
-    """A key's configuration for operators, without its token, passwords of proxies and values of headers."""
+    """A key's configuration as operators see it, without the token, passwords of proxies and values of headers."""
     token = config.token
     tail = HIDDEN + (token[-4:] if len(token) >= MIN_LENGTH_WITH_TAIL else "")
     return config.record() | {"key": tail, "proxy": egress_names(config.proxy), "headers": hidden(config.headers)}

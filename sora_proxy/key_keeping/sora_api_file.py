@@ -1,7 +1,8 @@
-"""The key file in sora-api's form: at its first request, that service rewrites the file and adds counters.
+"""Reads key files in the format of sora-api, which rewrites its key file at the first request and adds counters to it.
 
-The form, `{"keys": […], "usage_stats": {…}}`, was read in its source (1hei1/sora-api 823e8ba, src/key_manager.py). Each
-key there has counters, `is_enabled`, a name that may be empty, and notes of several lines.
+The format, `{"keys": […], "usage_stats": {…}}`, is known from sora-api's source (1hei1/sora-api 823e8ba,
+src/key_manager.py).
+Each key in it has counters, `is_enabled`, a name that may be empty, and notes that may have several lines.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ SHARED_FIELDS = ("key", "weight", "max_rpm", "name")
 
 
 def entries_in(content: bytes) -> Any:
-    """The entries of such a file, with the fields that a key has here. Any other content is returned unchanged."""
+    """The entries of a file in this format, reduced to the fields of our keys. Other content is returned unchanged."""
     try:
         file = orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -1,6 +1,6 @@
-"""KeySource: the upstream keys in the configuration: API_KEYS, else a file, which is read again when it changes.
+"""KeySource: reads the upstream keys of the configuration, which are in API_KEYS, in BACKENDS, or in a file.
 
-The file is never written. `imports.py` merges its contents into the existing keys.
+The file is read again when it changes, and never written. `imports.py` merges its contents into the existing keys.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ FILE_CHECK_SECONDS = 2.0
 
 
 def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
-    """The keys of an entry of BACKENDS. An entry without keys gets a key without a token."""
+    """The keys of an entry of BACKENDS. An entry without keys gets one key without a token."""
     return backend.keys or (UpstreamKey(name=backend.name),)
 
 
@@ -35,7 +35,7 @@ class _KeysFile(BaseModel):
 
 
 class KeySource:
-    """The keys of the settings. `origin` says whether they are in the environment or in a file."""
+    """The keys of the settings. `origin` states whether they come from the environment or from a file."""
 
     def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
@@ -47,19 +47,19 @@ class KeySource:
         )
         self._path = settings.keys_storage_file
         self._threads = threads
-        # All the mutable state: the version of the file as it was read last, and whether it must be read now.
+        # All the mutable state: the version of the file that was read last, and whether it must be read now.
         self._last_version: tuple[int, int, int] | None = None
         self._wanted = asyncio.Event()
 
     @property
     def found(self) -> bool:
-        """Whether the last `read` found keys or a file for them."""
+        """Whether the last `read` found keys or a key file."""
         return bool(self._configured) or self._last_version is not None
 
     def read(self) -> Sequence[Entry]:
-        """The current keys; a default file that does not exist counts as empty. Blocks.
+        """The current keys; a default file that does not exist counts as empty. This call blocks.
 
-        Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
+        Raises ConfigurationError if the file can't be used, or if its path is configured but the file does not exist.
         """
         if self._configured:
             if self._named and not self._path.exists():

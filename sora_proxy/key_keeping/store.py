@@ -1,4 +1,4 @@
-"""The upstream keys on disk: their configuration, its origin, and their state.
+"""Stores the upstream keys: their configuration, the origin of the configuration, and their state.
 
 Tokens are stored here and nowhere else; only the owner of the database file can read them. Functions that write are
 called within a transaction.
@@ -27,7 +27,7 @@ keys = sa.Table(
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),  # the order in which they were added
     sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("token", sa.Text, nullable=False, unique=True),  # its identity: an account is never stored twice
+    sa.Column("token", sa.Text, nullable=False, unique=True),  # the identity, so no account is stored twice
     sa.Column("backend", sa.Text, nullable=False, server_default=""),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
@@ -62,7 +62,7 @@ class KeyRecord:
     config: UpstreamKey
     origin: Origin
     created_at: float
-    imported: UpstreamKey | None = None  # its entry in the source, as it was imported last
+    imported: UpstreamKey | None = None  # its entry in the source, as last imported
     backend: str = DEFAULT_BACKEND
 
     @property
@@ -71,8 +71,8 @@ class KeyRecord:
 
 
 def identity_of(backend: str, config: UpstreamKey) -> str:
-    """The unique identity of a key: its token, or in an entry of BACKENDS, the name of the entry together with the name
-    or token of the key."""
+    """The unique identity of a key. This is its token or, for a key in an entry of BACKENDS, the name of the entry
+    together with the name or token of the key."""
     return config.token if backend == DEFAULT_BACKEND else f"{backend}/{config.name or config.token}"
 
 
@@ -83,7 +83,7 @@ def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
 
 
 def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]], T]) -> Iterator[T]:
-    """The results of `read` for the rows. An unreadable row is logged by its column `name` and left out, so that the
+    """The results of `read` for the rows. An unreadable row is logged with its column `name`, and skipped, so that the
     server can start."""
     while True:
         row = None
@@ -100,7 +100,7 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Whether there are keys, enabled or not, other than the simulator's own and those of BACKENDS."""
+    """Whether there are keys, enabled or not, other than the simulator's key and those of BACKENDS."""
     others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == DEFAULT_BACKEND)
     query = sa.select(keys.c.id).where(others).limit(1)
     return connection.scalar(query) is not None
@@ -145,5 +145,5 @@ def _record(row: sa.Row[Any]) -> KeyRecord:
 
 
 def _config(stored: dict[str, Any]) -> UpstreamKey:
-    """A key's configuration from its stored fields. Older versions stored an empty text for a missing token."""
+    """A key's configuration from its stored fields. Older versions stored an empty string for a missing token."""
     return UpstreamKey.model_validate({name: value for name, value in stored.items() if (name, value) != ("key", "")})

@@ -1,7 +1,7 @@
-"""Media: the reference images and the results on disk.
+"""Media: keeps the reference images and the results on disk.
 
 The format of an image is determined from its bytes, never from a media type or name that came with it. Files get random
-names, under which they appear only when they are complete. All of it blocks, so it runs on `Work.media` threads.
+names, under which they appear only when they are complete. Access to files blocks, so it runs on `Work.media` threads.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", 
 IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MAX_PIXELS = 50_000_000
 JPEG, START_OF_SCAN, EXIF = b"\xff\xd8", b"\xff\xda", b"Exif\0\0"
-MAX_SCANS = 100  # a progressive JPEG has about ten, and decoding each takes time
-MAX_EXIF_SEGMENTS = (
-    20  # cameras write one or two; for each of them Pillow copies all, which takes minutes if there are many
-)
-MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # of a segment; other data contains some by chance
+MAX_SCANS = 100  # a progressive JPEG has about ten scans, and decoding each of them takes time
+# Cameras write one or two EXIF segments. Pillow copies all earlier segments again for each one, so reading many of them
+# takes minutes.
+MAX_EXIF_SEGMENTS = 20
+MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # starts a segment; other data may contain it by chance
 MAX_MARKERS = 100_000  # Pillow makes objects for each segment, which may take twenty times the size of the file
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError)  # raised for damaged files, depending on the format
 
@@ -41,7 +41,7 @@ class NotAnImage(ValueError):
 
 
 class Media:
-    """Two folders: the results in `images` are served to everybody, the reference images in `inputs` are not."""
+    """Two folders: `images` with the results, which are public, and `inputs` with reference images, which are not."""
 
     def __init__(self, images: Path, inputs: Path, threads: BlockingPool) -> None:
         self._images = images
@@ -49,7 +49,7 @@ class Media:
         self._threads = threads
 
     async def open(self) -> None:
-        """Make the folders, and remove incomplete files that a crash left. Raises ConfigurationError."""
+        """Create the folders, and remove incomplete files that a crash left behind. Raises ConfigurationError."""
         await self._threads.run(Work.media, self._open)
 
     def image_path(self, name: str) -> Path:
@@ -65,13 +65,13 @@ class Media:
         return self._inputs / name
 
     def new_download(self) -> Path:
-        """A new path for a result while it is downloaded."""
+        """A new path for a result that is being downloaded."""
         return self._images / f".{secrets.token_hex(16)}.part"
 
     @contextlib.asynccontextmanager
     async def new_results(self) -> AsyncIterator[Callable[[], Path]]:
-        """Yield a function that returns new paths for results that arrive as bytes. Such files survive a restart as
-        long as an order names them, and are removed if the block fails."""
+        """Yield a function that returns new paths for results that arrive as bytes. The files survive a restart as
+        long as an order refers to them, and are removed if the block fails."""
         given: list[Path] = []
 
         def new_result() -> Path:
@@ -123,14 +123,14 @@ class Media:
         return upload
 
     async def keep_result(self, download: Path, wanted: str | None = None, compression: int | None = None) -> str:
-        """Check a downloaded result, convert it to the wanted format and store it; returns its name.
+        """Check a downloaded result, convert it to the format `wanted`, if any, and store it; returns its name.
 
         Raises NotAnImage or StorageUnavailable.
         """
         return await self._threads.run(Work.media, self._keep_result, download, wanted, compression)
 
     async def keep_stored(self, name: str, wanted: str | None = None, compression: int | None = None) -> str:
-        """Do the same with a result that arrived as bytes. Its original file remains until it is discarded.
+        """Check, convert and store a result that arrived as bytes; returns its name. The original file remains.
 
         Raises NotAnImage or StorageUnavailable.
         """
@@ -218,7 +218,7 @@ def _copy(image: Path, upload: Path) -> None:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file; returns whether it is gone. A failure is only logged: an extra file does no harm."""
+    """Remove a file; returns whether it is gone. A failure is only logged, because an extra file does no harm."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -245,7 +245,7 @@ def _store(part: Path, folder: Path) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename durable, which is a change of the folder."""
+    """Make the renames in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -261,7 +261,7 @@ def _format_of(path: Path) -> str:
             pixels, found = image.width * image.height, image.format or ""
             if pixels <= MAX_PIXELS:
                 if found in ("JPEG", "GIF"):  # only decoding shows whether they are complete
-                    image.draft("L", (1, 1))  # of a JPEG, at an eighth of the size
+                    image.draft("L", (1, 1))  # a JPEG is decoded at an eighth of its size
                     image.load()
                 else:
                     image.verify()
@@ -273,7 +273,7 @@ def _format_of(path: Path) -> str:
 
 
 def _check_parts(path: Path) -> None:
-    """Check that a JPEG does not have so many parts that reading takes long. Raises ValueError or OSError."""
+    """Check that a JPEG does not have so many parts that reading it takes too long. Raises ValueError or OSError."""
     with path.open("rb") as file:
         content = file.read() if file.read(len(JPEG)) == JPEG else b""
     markers = sum(1 for _ in itertools.islice(MARKER.finditer(content), MAX_MARKERS + 1))

@@ -1,4 +1,4 @@
-"""PublicFetcher: fetches images of bounded size from addresses that clients name, on permitted hosts only."""
+"""PublicFetcher: fetches images of bounded size from addresses that clients send, on permitted hosts only."""
 
 from collections.abc import Iterable
 

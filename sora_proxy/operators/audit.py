@@ -28,7 +28,7 @@ Changes = dict[str, tuple[Any, Any]]  # by field: the old and the new value, wit
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The author of a change: the admin key, a session, or a source of keys; and its address, if any."""
+    """The author of a change: the admin key, a session, or a source of keys, with an address if there is one."""
 
     who: str
     address: str | None = None
@@ -38,18 +38,18 @@ def note(connection: sa.Connection, actor: Actor, action: str, target: str, chan
     """Add an entry to the transaction of the change that it records."""
     entry = {"at": time.time(), "who": actor.who, "address": actor.address, "action": action, "target": target}
     added = connection.execute(entries.insert(), entry | {"changes": changes or {}}).inserted_primary_key
-    assert added is not None  # noqa: S101 - an insert of one row has one
+    assert added is not None  # noqa: S101 - an insert of one row returns its primary key
     connection.execute(entries.delete().where(entries.c.id <= added[0] - MAX_ENTRIES))
 
 
 class AuditLog:
-    """Reads the entries, and adds those about actions that store nothing else."""
+    """Reads the entries, and adds entries about actions that store nothing else."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, actor: Actor, action: str, target: str) -> None:
-        """Add an entry about an action that changed nothing on disk."""
+        """Add an entry about an action that changes nothing else on disk."""
         await self._database.write(lambda connection: note(connection, actor, action, target))
 
     async def page(self, limit: int, after: int | None) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""LoginLimit: limits the failed logins per minute, from one address and from all together.
+"""LoginLimit: limits the failed logins per minute, from one address and from all addresses together.
 
-Operators can't be locked out by others: an address that has logged in before has only its own bound. Times are seconds
-of the monotonic clock.
+Attackers can't lock operators out, because an address that has logged in before is not subject to the limit for all
+addresses. Times are seconds of the monotonic clock.
 """
 
 import ipaddress
@@ -16,11 +16,11 @@ MAX_ADDRESSES = 1000
 
 
 class LoginLimit:
-    """Counts failed logins by address, IPv6 addresses by their /64 network."""
+    """Counts failed logins by address; all addresses in a /64 network of IPv6 count as one."""
 
     def __init__(self) -> None:
         # All the mutable state: all failures, those of each address, and the addresses that have logged in. Both tables
-        # are bounded, and in the order of their last use.
+        # are bounded, and ordered by the last use.
         self._all = SlidingWindow(MAX_FAILURES)
         self._failed: dict[str, SlidingWindow] = {}
         self._trusted: dict[str, None] = {}
@@ -40,7 +40,7 @@ class LoginLimit:
         failed = self._failed.pop(network, None) or SlidingWindow(MAX_FAILURES_PER_ADDRESS)
         failed.use(now)
         self._failed[network] = failed
-        # Dropping the oldest does no harm: only failures of the last minute count, and new addresses have few of them.
+        # Dropping the oldest entry is harmless, because only failures of the last minute count.
         if len(self._failed) > MAX_ADDRESSES:
             del self._failed[next(iter(self._failed))]
         if network not in self._trusted:
@@ -56,7 +56,7 @@ class LoginLimit:
 
 
 def _network(address: str) -> str:
-    """The network that counts as one host: its /64 network for IPv6, else its address."""
+    """The network that counts as one host: the /64 network of an IPv6 address, otherwise the address itself."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
 """RuntimeSettings: the few options that operators may change while the server runs.
 
-Their choices are stored in the database and win over the configuration until they are set to null. `current` holds the
-settings in force. Code that needs one of these options reads it there every time.
+Their choices are stored in the database, and override the configuration until they are set to null. `current` contains
+the settings in force. Code that needs one of these options reads it from `current` every time.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)
 
-# By the names of the options: the field of the settings, and the check of its values.
+# By the name of each option: its field in the settings, and the check of its values.
 FIELDS = {name.upper(): name for name, field in Settings.model_fields.items() if AT_RUN_TIME in field.metadata}
 CHECKS: dict[str, TypeAdapter[Any]] = {
     option: TypeAdapter(Settings.model_fields[name].rebuild_annotation()) for option, name in FIELDS.items()
@@ -44,8 +44,8 @@ class RuntimeSettings:
         self._configured = configured
         self._database = database
         self._apply = apply
-        # All the mutable state: the chosen values as operators sent them; the settings in force; the lock for one
-        # change at a time.
+        # All the mutable state: the chosen values as operators sent them; the settings in force; the lock that
+        # allows one change at a time.
         self._chosen: dict[str, Any] = {}
         self.current = configured
         self._changing = asyncio.Lock()
@@ -56,14 +56,14 @@ class RuntimeSettings:
         for option, value in await self._database.read(_stored):
             try:
                 _check(option, value)
-            except InvalidOption as error:  # a later version may lack the option, or be stricter
+            except InvalidOption as error:  # this version may not have the option, or may be stricter
                 log.warning("stored setting ignored", reason=str(error))
             else:
                 stored[option] = value
         self._take_effect(stored)
 
     async def change(self, changes: dict[str, Any], actor: Actor) -> None:
-        """Set options, all or none; None restores the configured value.
+        """Set all of these options, or none; the value None restores the configured one.
 
         Raises UnknownOption or InvalidOption.
         """
@@ -104,7 +104,7 @@ class RuntimeSettings:
 
 
 def redacted(settings: Settings, option: str) -> Any:
-    """An option's value for operators, without secrets."""
+    """An option's value as operators see it, without secrets."""
     return egress_names(settings.proxies) if option == "PROXIES" else getattr(settings, FIELDS[option])
 
 

@@ -1,7 +1,7 @@
 """Sessions: short-lived tokens for operators, so that a browser need not store the admin key.
 
-They are JWTs, signed with a secret that is made at each start and kept in memory only. `end_all` makes a new secret,
-which invalidates every earlier token.
+They are JWTs, signed with a secret that is generated at startup and kept in memory only. `end_all` generates a new
+secret, which invalidates every earlier token.
 """
 
 import secrets

@@ -1,7 +1,7 @@
 """Usage: daily counters of each upstream key.
 
-The transitions of generations are counted in the transactions that commit them: a crash loses nothing and counts
-nothing twice.
+The transitions of generations are counted in the transactions that commit them, so after a crash no count is lost and
+nothing is counted twice.
 """
 
 import datetime as dt
@@ -73,13 +73,13 @@ def _counter(old: Status, new: Status, *, begun: bool) -> str | None:
 
 
 class Usage:
-    """The counters, for reading."""
+    """Reads the counters."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def days(self, key_id: str | None = None) -> list[dict[str, Any]]:
-        """The counters of the last days, newest first; of one key, or of all."""
+        """The counters of the last `MAX_DAYS` days, newest first, for one key or for all keys."""
         first = _day(dt.datetime.now(dt.UTC).date(), MAX_DAYS)
         query = sa.select(usage).where(usage.c.day > first).order_by(usage.c.day.desc(), usage.c.key_id)
         if key_id is not None:

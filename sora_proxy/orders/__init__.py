@@ -1,1 +1,1 @@
-"""What happens to an order? Its coroutine, its calls to the back end, and its rows and files on disk."""
+"""What happens to an order? This folder runs its coroutine, calls its back end, and keeps its rows and files."""

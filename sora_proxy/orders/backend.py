@@ -1,8 +1,9 @@
-"""Backend: one back end as orders see it, with its keys and the poller of its tasks.
+"""Backend: what orders need from one back end: its calls, its keys and the poller of its tasks.
 
-`work` carries an order on a leased key from its intent until its results are known. Each step starts from the state on
-disk, so the same code resumes orders after a restart. An order of unknown outcome is searched for before it is sent
-again. If the back end offers no search, the order is sent again only if the operator chose that.
+`work` carries out an order on a leased key, from the intent until the results are known. Each step starts from the
+state on disk, so the same code resumes orders after a restart. If the outcome of an order is unknown, the back end is
+searched for its task before the order is sent again. If the back end offers no search, the order is sent again only if
+the operator chose that.
 """
 
 import asyncio
@@ -38,23 +39,23 @@ from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
-MAX_SENDS = 3  # for an order that is lost again and again: a back end may charge for each attempt
+MAX_SENDS = 3  # how many times an order is sent if it is lost each time: a back end may charge for each attempt
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """The operator's choices; times in seconds."""
+    """What the operator chose for sending orders. Times are in seconds."""
 
     settle_time: float = 20.0
     on_unknown: Literal["auto", "requeue", "fail"] = "auto"
     on_lost: Literal["fail", "requeue"] = "fail"
-    generation_timeout: float = 1800.0  # how long clients wait, and a request to a synchronous back end may take
+    generation_timeout: float = 1800.0  # how long clients wait, and how long a call to a synchronous back end may take
     give_up_after: float = 21_600.0
     poll_interval: float = 3.0
 
 
-Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # the back ends that support an order, by name
+Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # the routes of an order, by back end
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,14 @@ class Resources:
 
 
 class Backend:
-    """A back end at work on any number of orders. Their state is in the generations, not here."""
+    """Carries out any number of orders at one back end. The state of each order is in its generation, not here."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, resources: Resources) -> None:
         store, policy = resources.store, resources.policy
         self.keys = keys
         self.upstream = upstream
-        self.enabled = True  # whether it accepts new orders
-        self._replaced: list[Upstream] = []  # calls through them may still be under way
+        self.enabled = True  # whether the back end accepts new orders
+        self._replaced: list[Upstream] = []  # calls through a replaced upstream may still be under way
         self._media = resources.media
         self._routes = resources.routes
         self._policy = policy
@@ -96,18 +97,18 @@ class Backend:
 
     @property
     def outage(self) -> Incident | None:
-        """Why its servers can't be reached, and since when; None if, as far as is known, one of them can."""
+        """Why the servers of the back end can't be reached, and since when; None if one of them may be reachable."""
         return outage({key.server for key in self.keys.keys if key.in_service})
 
     def probe_servers(self) -> None:
-        """Make a free call to each server, if none can be reached. Orders in line make calls themselves."""
+        """Make a free call to each server if none can be reached. If orders wait, they are such calls themselves."""
         if self.outage and not self.keys.queue:
             by_server = {key.server: key for key in self.keys.keys if key.in_service and key.reachable(self.keys.now)}
             for key in by_server.values():
                 self._probes.start(key)
 
     def use(self, upstream: Upstream) -> None:
-        """Make all further calls through another upstream, because the configuration changed."""
+        """Replace the upstream after a change of the configuration: all further calls go through the new one."""
         if upstream is not self.upstream:
             self._replaced.append(self.upstream)
             self.upstream = upstream
@@ -120,10 +121,10 @@ class Backend:
         return self._spending.refusal(self.name, images)
 
     async def work(self, generation: Generation, lease: Lease) -> None:
-        """Bring an order as far towards its results as one lease allows. Raises Fault or DailyCapReached."""
+        """Carry out as much of an order as one lease allows. Raises Fault or DailyCapReached."""
         if generation.status is Status.queued:
             await self._send(generation, lease)
-        elif generation.status is Status.submitting:  # the last process ended before it stored the outcome
+        elif generation.status is Status.submitting:  # the previous process ended before it stored the outcome
             await self._recorder.record(generation, generation.state.to(Status.unknown))
         with limited_wait(generation, self._policy.generation_timeout):
             if generation.status is Status.unknown:
@@ -133,7 +134,7 @@ class Backend:
                 await self._follow(generation, lease)
 
     async def images(self, generation: Generation, *, store: bool) -> list[Image]:
-        """The results of a finished task: stored here, or as links. Raises TaskFailed if none may be used."""
+        """The results of a finished task, as stored images or as links. Raises TaskFailed if none is usable."""
         return await self._results.images(generation, store=store)
 
     async def cancel_task(self, generation: Generation) -> None:
@@ -170,14 +171,14 @@ class Backend:
         fields |= {"backend": self.name, "key_id": lease.key.id, "listed": listed}
         fields |= {"attempts": generation.state.attempts + calls, "intent_at": time.time()}
         await self._recorder.record(generation, generation.state.to(Status.submitting, **fields))
-        if generation.cancelled:  # while the intent was written
+        if generation.cancelled:  # by the client, while the intent was being written
             await self._recorder.requeue(generation)
         else:
             await uninterrupted(self._sending.send(Order(generation, lease, uploads)))
 
     def _ordered_fields(self, generation: Generation) -> dict[str, Any]:
-        """The state's fields that describe the order at this back end. Those of an order with single calls do not
-        change."""
+        """The fields of the state that describe what is ordered from this back end. Once the order has single calls,
+        these fields do not change any more."""
         spec, state = generation.spec, generation.state
         if state.calls:
             return {"calls": state.calls}
@@ -192,12 +193,15 @@ class Backend:
         return InputImage(file, await self.upstream.upload(file, self.keys.account(key)))
 
     def _route(self, spec: GenerationSpec) -> Route:
-        """The route to this back end's model. If the model is no longer served, the clients' name is used as the back
-        end's own."""
+        """The route to this back end's model. If the back end no longer serves the model, the route contains the
+        name that the client used."""
         return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
-        """Adopt the task of an order of unknown outcome, or find that there is none; then it may be sent again."""
+        """Search for the task of an order whose outcome is unknown, and adopt it.
+
+        If no task is found, the order may be sent again.
+        """
         searchable = self.upstream.identity in SEARCHABLE
         if searchable and (task_id := await self._search(generation, lease)):
             log.info("order found at the back end", key=lease.key.alias)
@@ -242,7 +246,7 @@ class Backend:
 
 
 def _with_intents(calls: Sequence[SingleCall], count: int) -> tuple[SingleCall, ...]:
-    """All calls, with an intent for the first `count` of those that have no outcome yet."""
+    """All calls, with an intent for the first `count` calls that have no outcome yet."""
     left = [number for number, call in enumerate(calls) if not call.done][:count]
     intent = [SingleCall(sent=True, counted=call.counted + 1) for call in calls]
     return tuple(intent[number] if number in left else call for number, call in enumerate(calls))

@@ -1,9 +1,9 @@
-"""Backends: the back ends in use, and the choice of those for which an order waits. They may change at run time.
+"""Backends: the back ends in use, which may change at run time, and the choice of back ends for each order.
 
-An order goes to the first back end, as configured, that serves its model and can take it at once. If all are busy, it
-waits in the line of each, and the first back end with a free key takes it. A back end whose daily cap leaves no room
-for the order is skipped. An order that a back end accepted stays there, and so does an order some of whose images it
-has made.
+An order goes to the first back end in the configuration that serves its model and can take it at once. If all of them
+are busy, the order waits in the line of each, and the first back end with a free key takes it. A back end whose daily
+cap leaves no room for the order is skipped. Once a back end has accepted an order or made some of its images, the order
+stays there.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 
 class Backends:
-    """The back ends by name. `routes` returns them in order of preference. An accepted order that no back end supports
-    any more waits for at most `max_wait` seconds."""
+    """The back ends by name. `routes` returns those that support an order, in order of preference. If no back end
+    supports an accepted order any more, the order waits for one for at most `max_wait` seconds."""
 
     def __init__(self, routes: Routes, max_wait: float) -> None:
         self._routes = routes
         self._max_wait = max_wait
-        # All the mutable state: the back ends, and an event that is set when they change next.
+        # All the mutable state: the back ends, and an event that is set when they next change.
         self._by_name: dict[str, Backend] = {}
         self._next_change = asyncio.Event()
 
@@ -66,7 +66,7 @@ class Backends:
         return self._by_name.get(name)
 
     def of(self, generation: Generation) -> Backend:
-        """The back end that has an order. Orders stored by older versions do not name it; their key belongs to it.
+        """The back end that has this order. Older versions stored only the id of its key, not the name of the back end.
 
         Raises NoUpstreamKey.
         """
@@ -84,7 +84,7 @@ class Backends:
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
     def changed(self) -> None:
-        """Wake the orders that no back end supported, so that they check again."""
+        """Wake the orders that are waiting for a back end that supports them, because the back ends have changed."""
         self._next_change.set()
         self._next_change = asyncio.Event()
 
@@ -106,11 +106,11 @@ class Backends:
         return route.model if route else None
 
     def can_resume(self, generation: Generation) -> bool:
-        """Whether an unfinished order can be resumed: no back end has it yet, or one of these has it."""
+        """Whether an unfinished order can be resumed: either no back end has it yet, or its back end is in use."""
         return generation.state.backend is None or generation.state.backend in self._by_name
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
-        """Check that a back end that supports the client's order has room for it in its queue.
+        """Check that at least one back end that supports the client's order has room in its queue.
 
         Raises NoUpstreamKey, DailyCapReached or QueueFull.
         """
@@ -123,7 +123,7 @@ class Backends:
             try:
                 return backend.keys.admit(client, arriving, model=self.own_name(backend.name, spec))
             except SoraProxyError as error:
-                without_key = isinstance(error, NoUpstreamKey)  # other refusals take precedence: they are temporary
+                without_key = isinstance(error, NoUpstreamKey)  # other errors are temporary: they take precedence
                 refusal = refusal if without_key and not isinstance(refusal, NoUpstreamKey) else error
         raise refusal
 
@@ -132,8 +132,8 @@ class Backends:
 
 
 class Waiting:
-    """The places of one order in the lines of the back ends that serve its model. The order keeps them after a
-    refusal."""
+    """The places of one order in the lines of the back ends that serve its model. If a back end refuses the order, the
+    order keeps its places."""
 
     def __init__(self, backends: Backends, generation: Generation) -> None:
         self._backends = backends
@@ -153,7 +153,8 @@ class Waiting:
 
     @property
     def _all(self) -> list[Backend]:
-        """The back ends that serve the model. A back end that began the order finishes it, even if it is disabled."""
+        """The back ends that serve the model. For an order that has begun, this is only the back end where it began,
+        even if that is disabled."""
         begun_at = self._generation.state.backend
         if begun_at is None:
             return self._backends.serving(self._generation.spec)
@@ -161,9 +162,9 @@ class Waiting:
         return [begun] if begun else []
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
-        """Wait for a key; `on_wait` gets the positions in line. Raises NoUpstreamKey when no usable key is left,
-        DailyCapReached if daily caps are a reason for that, or the fault because of which all back ends refuse
-        orders."""
+        """Wait for a key; `on_wait` is called with each new position in line. Raises NoUpstreamKey if no usable key is
+        left, DailyCapReached if a daily cap is one of the reasons for that, or the fault with which all back ends
+        refused the order."""
         while True:
             if self._generation.state.backend is None:
                 await self._backends.until_served(self._generation.spec)
@@ -181,7 +182,8 @@ class Waiting:
             return serving[pool], lease
 
     def note_refusal(self, backend: Backend, now: float) -> float:
-        """Note a refusal that the order did not cause. Returns for how many seconds this back end has refused it."""
+        """Note a refusal that the order did not cause. Returns the seconds since the first such refusal by this back
+        end."""
         seconds = self._place_in(backend.keys).note_refusal(now)
         if seconds >= backend.keys.queue.max_refused_seconds:
             self._given_up.add(backend.keys)
@@ -194,6 +196,6 @@ class Waiting:
 
 
 def _capped(backends: Collection[Backend], images: int) -> dict[str, DailyCapReached]:
-    """The refusals of the back ends whose daily cap leaves no room for this many images, by name."""
+    """The error for each back end whose daily cap leaves no room for this many images, by the back end's name."""
     refusals = {backend.name: backend.cap_reached(images) for backend in backends}
     return {name: refusal for name, refusal in refusals.items() if refusal is not None}

@@ -1,4 +1,4 @@
-"""Conversations: the messages of clients, stored with the generations that they led to."""
+"""Conversations: stores the messages of clients with the generations that answer them."""
 
 import operator
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Page:
 
 
 class Conversations:
-    """The stored conversations. Methods raise StorageUnavailable when the database refuses."""
+    """The stored conversations. Methods raise StorageUnavailable if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

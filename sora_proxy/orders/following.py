@@ -1,4 +1,4 @@
-"""Following: the wait until the upstream task of an accepted order has ended."""
+"""Following: waits until the upstream task of an accepted order has ended, and shows the progress meanwhile."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -15,9 +15,9 @@ from sora_proxy.upstream import Snapshot, TaskState
 
 log = structlog.get_logger(__name__)
 
-MAX_EMPTY_POLLS = 3  # polls that show a task as succeeded, but without a result
+MAX_EMPTY_POLLS = 3  # a task fails when this many polls have shown it as succeeded, but without a result
 
-Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # the snapshots of a task on a key
+Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # yields the snapshots of a task, given its key and id
 Show = Callable[[Generation, Queued | Progress | Preview], Awaitable[None]]
 
 
@@ -29,7 +29,8 @@ def limited_wait(generation: Generation, seconds: float) -> Iterator[None]:
         log.warning("generation overdue", seconds=seconds)
         generation.end_wait()
 
-    # The time does not count from the intent: the task may have ended while the server was down, and clocks change.
+    # The time is measured from now, not from the intent: the task may have ended while the server was down, and the
+    # wall clock may have been changed.
     timer = asyncio.get_running_loop().call_later(seconds, end_wait)
     try:
         yield
@@ -45,7 +46,7 @@ class Following:
         self._longest = longest
 
     async def results(self, generation: Generation, lease: Lease, show: Show) -> tuple[Asset, ...]:
-        """The results of a generation's task; `show` gets its progress meanwhile. Raises the Fault that ended it."""
+        """The results of a generation's task; `show` gets the progress. Raises the Fault that ended the task."""
         try:
             async with asyncio.timeout(self._longest):
                 return await self._watch(generation, lease, show)

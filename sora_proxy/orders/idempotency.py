@@ -1,8 +1,9 @@
 """Idempotency: finds the earlier request that a request repeats.
 
-A client may mark a repeat with an `Idempotency-Key`. OpenAI's SDKs send none: after a lost answer they repeat the
-request and only count the attempt, so a digest of the order identifies it. Key and digest are stored in the transaction
-of the new generation. So of equal requests at the same time, only one becomes an order.
+A client may mark a repeated request with an `Idempotency-Key`. OpenAI's SDKs send no such key: if an answer was lost,
+they repeat the request with a header that counts the retries. The earlier request is then found by a digest of the
+order. The key and the digest are stored in the transaction of the new generation, so if several equal requests arrive
+at the same time, only one of them becomes an order.
 """
 
 import asyncio
@@ -24,11 +25,12 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.store import InSameCommit, generations
 from sora_proxy.spec import GenerationSpec
 
-JOIN_SECONDS = 600.0  # how long after a generation has ended a counted repeat without a key can refer to it
+JOIN_SECONDS = 600.0  # a repeat without a key joins a generation that ended at most this long ago
 MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 
-# The column is not named `generation_id`, since such rows are deleted with the generation: a key outlives its answer.
+# The column `answer_id` is not named `generation_id`, because rows with a column of that name are deleted together with
+# the generation, and an Idempotency-Key outlives the generation.
 sent = sa.Table(
     "sent_requests",
     metadata,
@@ -44,7 +46,8 @@ sent = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The identity of a request. `key` is its Idempotency-Key; `counted`: its client counts it as a repeat."""
+    """The identity of a request. `key` is its Idempotency-Key; `counted`: whether the
+    client's count of retries marks it as a repeat."""
 
     client: str
     digest: str
@@ -59,10 +62,10 @@ class Claim:
 def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: str | Path | None = None) -> str:
     """A digest that is equal for equal orders. `images` and `mask` are addresses, data URIs or files.
 
-    It reads and hashes the files: for large images, call it on a thread.
+    The files are read and hashed, so this must be called on a thread if the images are large.
     """
     sources = [_source(image) for image in images]
-    # One reference image, or null, is hashed as older versions did, because their digests are stored.
+    # One reference image, or null, is hashed as in older versions, because their digests are stored.
     order = [spec.ordered(), sources if len(sources) > 1 else next(iter(sources), None)]
     if mask is not None:
         order.append(_source(mask))
@@ -70,7 +73,7 @@ def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: 
 
 
 class Repeated(Exception):
-    """The request repeats the one for which the generation with this id was started."""
+    """The request repeats an earlier one, which started the generation with this id."""
 
     def __init__(self, generation_id: str) -> None:
         super().__init__(generation_id)
@@ -78,40 +81,41 @@ class Repeated(Exception):
 
 
 class Idempotency:
-    """The stored requests. Methods raise StorageUnavailable when the database refuses."""
+    """The stored requests. Methods raise StorageUnavailable if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # All the mutable state: a lock for each group of requests that may be equal, and the orders refused last.
+        # All the mutable state: a lock for each group of requests that may be equal, and the orders that were refused
+        # most recently.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._refused: dict[tuple[str, str], None] = {}
 
     def turn(self, claim: Claim) -> AbstractAsyncContextManager[None]:
-        """A lock that lets requests that may be equal run one after another, so that the later ones find the first."""
+        """A lock under which requests that may be equal run one after another, so that later ones find the first."""
         if not claim.may_repeat:
             return contextlib.nullcontext()
         return self._turns.setdefault((claim.client, claim.key or claim.digest), asyncio.Lock())
 
     def refused(self, claim: Claim) -> None:
-        """Note that a request was refused: its repeat is a new order, not a repeat of an older one."""
+        """Note that a request was refused, so that repeating it makes a new order and does not join an older one."""
         self._refused[claim.client, claim.digest] = None
         if len(self._refused) > MAX_REFUSALS:
             del self._refused[next(iter(self._refused))]
 
     def follows_refusal(self, claim: Claim) -> bool:
-        """Whether a request repeats one that was refused. True once per refusal."""
+        """Whether a request repeats one that was refused. The answer is true only once per refusal."""
         return self._refused.pop((claim.client, claim.digest), False) is None
 
     async def earlier(self, claim: Claim) -> str | None:
-        """The id of the generation whose request this one repeats; None if it is new.
+        """The id of the generation whose request this one repeats; None if this request is new.
 
-        Raises IdempotencyMismatch if its key was used for another order.
+        Raises IdempotencyMismatch if the request's key was used for another order.
         """
         return await self._database.read(lambda connection: _earlier(connection, claim)) if claim.may_repeat else None
 
     @staticmethod
     def noting(claim: Claim) -> InSameCommit:
-        """A writer that commits a request together with its generation. It raises Repeated if the request is stored."""
+        """A writer that commits a request together with its generation. It raises Repeated for a repeated request."""
 
         def write(connection: sa.Connection, generation: Generation) -> None:
             if (earlier := _earlier(connection, claim)) is not None:

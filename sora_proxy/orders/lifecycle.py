@@ -1,4 +1,4 @@
-"""Lifecycle: the steps of one generation, from queued to its outcome.
+"""Lifecycle: carries out a generation step by step, from `queued` to its outcome.
 
 It waits for a key of a back end that serves the model, lets the back end make the images, stores them, and commits the
 outcome. Each step starts from the state on disk, so the same code resumes orders after a restart.
@@ -34,20 +34,20 @@ from sora_proxy.scheduling.lease import Lease
 
 log = structlog.get_logger(__name__)
 
-# Faults of an order that was not registered: another key or back end may take it.
+# Faults that prove that the back end did not register the order, so another key or back end may take it.
 TRANSIENT_FAULTS = (KeyFault, EgressFault, UpstreamUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The operator's choices; times in seconds."""
+    """What the operator chose for all orders. Times are in seconds."""
 
     queue_timeout: float = 900.0
-    keep_images: Callable[[], bool | None] = lambda: None  # it may change at run time; None: no choice
+    keep_images: Callable[[], bool | None] = lambda: None  # may change at run time; None: the operator did not choose
 
 
 class Lifecycle:
-    """Carries out generations, any number at a time. All their state is in the generations, not here."""
+    """Carries out any number of generations at a time. Each generation contains its own state."""
 
     def __init__(self, backends: Backends, store: Store, media: Media, policy: Policy) -> None:
         self._backends = backends
@@ -56,12 +56,12 @@ class Lifecycle:
         self._recorder = Recorder(store)
 
     async def run(self, generation: Generation) -> None:
-        """Carry out a generation until it has ended. If its coroutine is cancelled, the next start can resume it from
-        the disk."""
+        """Carry out a generation until it has ended. If its coroutine is cancelled, the next process can resume the
+        generation from the disk."""
         try:
             await self._to_outcome(generation)
         except asyncio.CancelledError:
-            if generation.status is not Status.cancelled:  # the process ends, no client cancelled it
+            if generation.status is not Status.cancelled:  # the process is ending, and no client cancelled the order
                 raise
         await self._forget_files(generation)
         self._log_outcome(generation)
@@ -85,12 +85,12 @@ class Lifecycle:
             refused = generation.status is Status.submitting and isinstance(fault, (RequestFault, *TRANSIENT_FAULTS))
             await self._end(generation, Failed(fault.code, str(fault)), refused=refused)
         except Exception:
-            # A bug in this server ends this order, not the others.
+            # A bug in this server must end only this order.
             log.exception("generation crashed")
             await self._end(generation, INTERNAL_ERROR)
 
     async def _end(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
-        """End a generation as failed. If single calls made some of its images, save those instead."""
+        """Fail a generation. If single calls have already made some of its images, save these images instead."""
         if generation.state.results and generation.status is not Status.saving:
             log.warning("images missing", code=failed.code, reason=failed.message)
             await self._recorder.give_up(generation, failed)
@@ -98,7 +98,8 @@ class Lifecycle:
             await self._recorder.fail(generation, failed, refused=refused)
 
     async def _obtain(self, generation: Generation) -> None:
-        """Bring a generation from any state to `saving`, in which the back end is done and the results are on disk.
+        """Bring a generation from any state to `saving`: the back end has finished, and its results are recorded on
+        disk.
 
         A cancelled generation that no back end accepted ends here.
         """
@@ -110,12 +111,12 @@ class Lifecycle:
             try:
                 async with lease:
                     await backend.work(generation, lease)
-                deadline = loop.time() + self._policy.queue_timeout  # for the single calls that are left
+                deadline = loop.time() + self._policy.queue_timeout  # for the remaining single calls
             except DailyCapReached as error:  # the cap was reached after the order entered the line
                 log.debug("back end skipped, daily cap reached", backend=backend.name, reason=str(error))
             except TRANSIENT_FAULTS as fault:
-                # The pool handles a key that is full, cooling down or rejected; other refusals are accepted only for a
-                # limited time.
+                # The pool handles keys that are full, cooling down or rejected. After any other refusal, the order is
+                # offered again only for a limited time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.note_refusal(backend, loop.time())
                 # Only an order that was certainly not accepted may be sent again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
@@ -129,11 +130,11 @@ class Lifecycle:
                 if generation.status is Status.submitting:
                     await self._recorder.requeue(generation)
                 if isinstance(fault, UpstreamUnavailable) and not isinstance(fault, ServerUnreachable):
-                    # The cause may be the order itself: it must not make all keys cool down, one after the other.
+                    # The cause may be the order itself, which must not make all keys cool down, one after another.
                     await asyncio.sleep(min(max(seconds, MIN_BACK_OFF_SECONDS), MAX_BACK_OFF_SECONDS))
 
     async def _lease(self, generation: Generation, waiting: Waiting, deadline: float) -> tuple[Backend, Lease]:
-        """The back end and key for an order. A new order waits for one; a sent order gets its own key again."""
+        """The back end and key for an order. A new order waits for a key; a sent order gets its own key again."""
         if generation.status is not Status.queued:
             backend, state = self._backends.of(generation), generation.state
             intent_open = generation.status in (Status.submitting, Status.unknown)
@@ -150,7 +151,7 @@ class Lifecycle:
             raise QueueTimeout(f"No upstream key could take the order within {seconds} seconds.") from None
 
     async def _save(self, generation: Generation) -> None:
-        """Store or link the results, and complete the generation. Those of a cancelled one are not fetched."""
+        """Store or link the results, and complete the generation. Results of a cancelled generation are not fetched."""
         backend = self._backends.of(generation)
         store = self._stores_images(backend) or generation.spec.keep
         images = [] if generation.cancelled else await backend.images(generation, store=store)
@@ -158,7 +159,7 @@ class Lifecycle:
         missing = [Missing(number, call.error.code, call.error.message) for number, call in calls if call.error]
         done = generation.state.to(Status.completed)
         await self._recorder.record(generation, done, *images, *missing, Completed())
-        if generation.cancelled:  # while its images were fetched
+        if generation.cancelled:  # by the client, while the images were fetched
             for image in images:
                 if image.name:
                     await self._media.discard(self._media.image_path(image.name))

@@ -1,10 +1,10 @@
-"""LostOrders: the search for orders whose answer never arrived, to learn whether the back end registered them.
+"""LostOrders: searches the back end for orders whose answer never arrived, to learn whether it registered them.
 
-A back end with named tasks is asked for the id that this server gave the order. One with listed tasks has no such id,
-so the search reads the account's list of tasks. There a key has at most one open intent, and the tasks of other
-generations are on disk, so the remaining task with the order's prompt is the order. In a list without prompts, the
-order is the one task that was not listed before its intent. The search uses no clock, because a wrong one could cause
-an order to be sent twice.
+A back end with named tasks is asked for the id that this server gave the order. A back end with listed tasks does not
+know this id, so the search reads the account's list of tasks. At a back end of this kind, a key has at most one open
+intent, and the ids of the tasks of all other generations are on disk. So if one more task in the list has the order's
+prompt, that task belongs to the order. If the list contains no prompts, the order's task is the only one that was not
+listed before the intent. The search uses no clock, because a wrong clock could cause an order to be sent twice.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from sora_proxy.upstream import Identity, Snapshot, Upstream
 
 log = structlog.get_logger(__name__)
 
-MIN_GOOD_POLLS = 3  # number of good polls without the order after which it counts as never registered
+MIN_GOOD_POLLS = 3  # an order that is missing from this many good polls counts as never registered
 
 
 class LostOrders:
-    """Searches for orders of unknown outcome, for at least `settle_time` seconds each."""
+    """Searches for orders whose outcome is unknown, and never gives one up before `settle_time` seconds have passed."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, store: Store, settle_time: float) -> None:
         self.upstream = upstream
@@ -36,14 +36,15 @@ class LostOrders:
         self._settle_time = settle_time
 
     async def listed_before(self, key: Key) -> tuple[str, ...] | None:
-        """The ids of a key's tasks before an order is sent; None where prompts in the list identify the order.
+        """The ids of a key's tasks before an order is sent; None if a search for the order does not need them.
 
-        This takes one more call, unless it is known that lists have prompts. Raises Fault before anything is sent.
+        This makes an additional call, unless it is known that the back end's lists contain prompts. If it raises Fault,
+        the order has not been sent.
         """
         if self.upstream.identity is not Identity.listed:
             return None
         has_prompts = self.upstream.names_tasks
-        if has_prompts is None:  # no list was read since startup: assume that lists are as before
+        if has_prompts is None:  # no list has been read since startup: assume that lists are as they were before
             with contextlib.suppress(StorageUnavailable):
                 has_prompts = await self._store.lists_lacked_prompts() is False
         if has_prompts:
@@ -52,9 +53,9 @@ class LostOrders:
         return None if self.upstream.names_tasks else tuple(row.task_id for row in rows)
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
-        """The id of the order's upstream task; None if it was missing in enough good polls over enough time.
+        """The id of the order's upstream task; None if enough good polls, over a long enough time, did not show it.
 
-        Raises SubmissionUnknown if the list does not show which task is the order.
+        Raises SubmissionUnknown if the list does not show which task belongs to the order.
         """
         since, good_polls = time.monotonic(), 0
         while True:
@@ -75,7 +76,10 @@ class LostOrders:
             await asyncio.sleep(max(self._settle_time / (MIN_GOOD_POLLS + 1), 0.05))
 
     async def _poll_once(self, generation: Generation, lease: Lease) -> tuple[str | None, bool]:
-        """The task, if the back end shows it, and whether this poll counts. Raises Fault or StorageUnavailable."""
+        """The id of the order's task, or None if the back end does not show it, and whether this poll is conclusive.
+
+        Raises Fault or StorageUnavailable.
+        """
         account = self._keys.account(lease.key)
         if self.upstream.identity is Identity.named:
             task_id = generation.attempt_id

@@ -1,8 +1,8 @@
-"""Readers: the requests that wait for a generation, and its cancellation when all of them have left.
+"""Readers: counts the requests that wait for a generation, and can cancel it when all of them have left.
 
-By default an abandoned generation continues, because it is paid for and its client may come back. An order can ask
-to be cancelled if its last reader leaves without an answer and no reader comes back within the grace period. A
-generation that never had a reader is not abandoned.
+By default an abandoned generation continues, because it is paid for and its client may come back. A request can specify
+that its generation is cancelled if the last reader leaves without an answer and no reader comes back within the grace
+period. A generation that never had a reader is not abandoned.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Counts the readers of generations. `cancel` ends an abandoned one `grace` seconds after its last reader left."""
+    """Counts the readers of generations. `cancel` is called once a generation has been abandoned for `grace`
+    seconds."""
 
     def __init__(self, cancel: Callable[[Generation], Awaitable[None]], grace: float) -> None:
         self._cancel = cancel
@@ -72,7 +73,7 @@ class Readers:
         try:
             await self._cancel(generation)
             log.info("abandoned order cancelled", generation=generation.id)
-        except Stopping:  # the next start resumes it
+        except Stopping:  # the next process resumes the generation
             pass
         except StorageUnavailable as error:
             log.warning("cancelling abandoned order failed", generation=generation.id, reason=str(error))

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 STORAGE_RETRY_SECONDS = 1.0
 MAX_NUMBER = 2**53  # a larger number can't be a count or a time, and JSON does not represent it exactly
 SET_BY_AN_INTENT = ("key_id", "task_id", "listed")
-# Kept once a single call may have been registered.
+# These fields do not change any more once a single call may have been registered.
 SET_BY_FIRST_INTENT = ("backend", "model", "ignored", "size", "calls")
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ async def retry_until_stored(write: Callable[[], Awaitable[T]]) -> T:
 
 
 class Recorder:
-    """Commits the steps of generations. Each method returns when its step is on disk, as the next one relies on it."""
+    """Commits the steps of generations. Each method returns once its step is on disk, as the next step requires."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -61,14 +61,15 @@ class Recorder:
 
     async def accept(self, generation: Generation, task_id: str) -> None:
         """Record that the back end accepted the order as this task."""
-        listed = None if generation.state.listed is None else ()  # needed only to find the task
+        listed = None if generation.state.listed is None else ()  # the list was needed only to find the task
         await self.record(generation, generation.state.to(Status.running, task_id=task_id, listed=listed))
 
     async def requeue(self, generation: Generation, *, proven: bool = True) -> None:
         """Queue an order again, because it was refused, never arrived, or was lost.
 
         Single calls that have an outcome keep it, and the other calls of the order stay at the same back end. `proven`:
-        it is known that the back end did not register what is sent again, so it does not count as ordered.
+        it is certain that the back end did not register the images that will be requested again, so they are subtracted
+        from the count of ordered images.
         """
         state = generation.state
         lost = state.lost + (state.status in (Status.unknown, Status.running))
@@ -79,7 +80,7 @@ class Recorder:
         await self.record(generation, state.to(Status.queued, lost=lost, **kept | undone))
 
     async def fail(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
-        """End a generation without an image. `refused`: the back end registered nothing."""
+        """End a generation without an image. `refused`: it is certain that the back end registered nothing."""
         undone = {"intent_at": None} if refused else {}
         await self.record(generation, generation.state.to(Status.failed, **undone), failed)
 
@@ -98,12 +99,13 @@ def _requeued(call: SingleCall, *, proven: bool) -> SingleCall:
 
 
 def done_fields(generation: Generation) -> dict[str, Any]:
-    """The state's fields of an order that a synchronous back end, which has no task ids, has finished."""
+    """The state's fields for an order that a synchronous back end has finished. The id of the attempt becomes the task
+    id."""
     return {"upstream_done_at": time.time(), "task_id": generation.attempt_id}
 
 
 def _plausible(progress: Progress) -> Progress:
-    """Reported progress without impossible values. It stays below 100 percent until the task has ended."""
+    """Reported progress without impossible values. The percentage stays below 100 until the task has ended."""
     percent = None if progress.percent is None else round(min(max(0, progress.percent), 99))  # NaN becomes 0
     return Progress(percent, _count(progress.position), _count(progress.seconds))
 

@@ -1,4 +1,4 @@
-"""Results: the transfer of finished images from the back end to this server's disk."""
+"""Results: fetches finished images from the back end and stores them on disk, or returns links to them."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ from sora_proxy.upstream import Upstream
 
 log = structlog.get_logger(__name__)
 
-MAX_FETCHES = 3  # of an image that is damaged or gone
-PATIENCE_SECONDS = 60.0  # with a back end that fails: a restart takes half a minute
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 16.0  # before an image is fetched again
+MAX_FETCHES = 3  # attempts to fetch an image that is damaged or gone
+PATIENCE_SECONDS = 60.0  # how long fetches from a failing back end are repeated: restarting it takes half a minute
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 16.0  # the pause before an image is fetched again
 UNREADABLE = "The images from the back end can't be fetched or read."
 REFUSED = "The images from the back end are at addresses that are not allowed."
 
 
 class Results:
-    """Fetches the images of tasks that are done. It has no state."""
+    """Fetches the images of finished tasks. This class has no state."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, media: Media) -> None:
         self.upstream = upstream
@@ -34,9 +34,9 @@ class Results:
         self._media = media
 
     async def images(self, generation: Generation, *, store: bool) -> list[Image]:
-        """The usable results, stored here or as links, and at most as many as were ordered.
+        """The usable results as stored images or as links, at most as many as were requested.
 
-        They are fetched at the same time. Raises TaskFailed if none is usable.
+        The results are fetched at the same time. Raises TaskFailed if none is usable.
         """
         wanted = [index for index in generation.state.results if index < generation.spec.n]
         found = await asyncio.gather(*(self._image(generation, index, store=store) for index in wanted))
@@ -57,7 +57,7 @@ class Results:
             log.warning("result address refused", index=index, host=error.host, reason=str(error))
             return REFUSED
         except Exception:
-            # A bug in the handling of one image must not cost the others of the order, which are paid for.
+            # A bug in the handling of one image must not discard the other images of the order, which are paid for.
             log.exception("fetching result crashed", index=index)
             return UNREADABLE
 
@@ -76,11 +76,11 @@ class Results:
         return await self._link(asset, index, self._key(generation, asset))
 
     def _key(self, generation: Generation, asset: Asset) -> Key | None:
-        """The key with which a result was made; None if it was removed."""
+        """The key with which a result was made; None if that key was removed."""
         return self._keys.get(asset.key_id or generation.state.key_id or "")
 
     async def _link(self, asset: Asset, index: int, key: Key | None) -> Image | str:
-        """A link to the image at the back end; None if clients can't fetch it there. Raises ResultRefused."""
+        """A link to the image at the back end, or a message if clients can't fetch it there. Raises ResultRefused."""
         if asset.ours_only:
             return UNREADABLE
         if (url := plain_address(asset.url)) is None:
@@ -124,7 +124,7 @@ class Results:
             raise
 
     async def _fresh(self, generation: Generation, index: int, key: Key) -> Asset | None:
-        """The same result with a new address, since the old one may have expired; None if it is not listed."""
+        """The same result with a new address, since the old one may have expired; None if the result is not found."""
         before, task_id = generation.state.assets, generation.state.task_id or ""
         try:
             snapshot = (await self.upstream.poll([task_id], self._keys.account(key), deep=True)).get(task_id)
@@ -137,8 +137,8 @@ class _Attempts:
     """The failed attempts to fetch one image."""
 
     def __init__(self) -> None:
-        # All the mutable state: their number, how many of them found the image bad or gone, the next pause, the
-        # deadline.
+        # All the mutable state: the number of attempts, how many of them found the image damaged or gone, the next
+        # pause, and the deadline.
         self.count = 0
         self._bad = 0
         self._pause = FIRST_PAUSE_SECONDS
@@ -156,13 +156,13 @@ class _Attempts:
 
 
 def _is_trouble(error: Exception) -> bool:
-    """Whether a server or the connection to it failed, which says nothing about the image."""
+    """Whether the error was caused by a server or the connection to it, and not by the image."""
     return isinstance(error, UpstreamUnavailable | EgressFault) and error.code != "result_unavailable"
 
 
 async def _still_wanted(generation: Generation, seconds: float) -> bool:
-    """Wait for some seconds, or until the order is cancelled. Returns whether it is still wanted."""
-    if generation.overdue:  # its log is closed, whether it is cancelled or not
+    """Wait for this many seconds, or until the order is cancelled. Returns whether its images are still wanted."""
+    if generation.overdue:  # its log is already closed, so the wait below ends at once
         await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -171,7 +171,7 @@ async def _still_wanted(generation: Generation, seconds: float) -> bool:
 
 
 def _relisted(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:
-    """A result as it is listed now: found by its id, else by its place if the number of results is the same."""
+    """A result as it is listed now: found by its id, or by its place if the number of results has not changed."""
     wanted = before[index].id
     if wanted is not None:
         return next((asset for asset in now if asset.id == wanted), None)

@@ -1,6 +1,6 @@
-"""Retention: the deletion of generations, in the background beyond the bounds, and at once on their clients' request.
+"""Retention: deletes generations, in the background if they are beyond the bounds, at once if a client requests it.
 
-Rows are deleted before files, because an image is served only while its name is in the database. A table holds the
+Rows are deleted before files, because an image is served only while its name is in the database. A table contains the
 names of the files until they are deleted, so that a crash in between leaves no file behind.
 """
 
@@ -26,24 +26,24 @@ log = structlog.get_logger(__name__)
 
 DAY = 86400.0
 SWEEP_INTERVAL = 600.0
-MAX_TASKS_KEPT = 1000  # the newest of each key
-BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small steps, so that other writes need not wait
+MAX_TASKS_KEPT = 1000  # the number of newest tasks that are kept for each key
+BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small batches, so that other writes do not have to wait long
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The age in days and the number up to which ended generations are kept. 0 means no bound."""
+    """The maximum age in days, and the maximum number, of ended generations. 0 means no bound."""
 
     days: float
     count: int
 
 
 class Retention:
-    """Deletes ended generations, and their rows in the tables of `forgotten`, which have a column `generation_id`.
+    """Deletes ended generations, and their rows in the `forgotten` tables, which have a column `generation_id`.
 
-    Methods raise StorageUnavailable when the database refuses.
+    Methods raise StorageUnavailable if the database fails.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Retention:
         self._forgotten = forgotten
 
     async def run(self) -> None:
-        """Sweep at an interval until cancelled."""
+        """Sweep at regular intervals until cancelled."""
         while True:
             try:
                 await self.sweep()
@@ -72,7 +72,7 @@ class Retention:
     async def sweep(self) -> None:
         """Delete all generations beyond the bounds."""
         await self._idempotency.forget()
-        await self._remove_files()  # those that a crash left behind
+        await self._remove_files()  # files that a crash left behind
         until = await self._database.read(self._beyond_bounds)
         over = (generations.c.ended_at <= until) & generations.c.status.in_([*FINAL])
         query = sa.select(generations.c.id).where(over).order_by(generations.c.ended_at).limit(BATCH_SIZE)
@@ -85,8 +85,8 @@ class Retention:
     async def forget(self, generation_ids: Sequence[str]) -> None:
         """Delete everything stored about ended generations.
 
-        A generation with an upstream task leaves a row without its content, so that a search for a lost order does not
-        take the task for another order's.
+        A generation with an upstream task leaves a row without content, so that a search for a lost order does not
+        mistake this task for the task of that order.
         """
         ids = list(generation_ids)
         names = sa.select(images.c.name).where(images.c.generation_id.in_(ids))
@@ -104,7 +104,7 @@ class Retention:
         await self._remove_files()
 
     def _beyond_bounds(self, connection: sa.Connection) -> float:
-        """The moment up to which ended generations are beyond the bounds."""
+        """A moment, in seconds since 1970: all generations that ended then or earlier are beyond the bounds."""
         ended_at, until = generations.c.ended_at, 0.0
         if self._bounds.days:
             until = time.time() - self._bounds.days * DAY
@@ -119,7 +119,7 @@ class Retention:
             gone = [name for name in names if await self._media.discard(self._media.image_path(name))]
             await self._database.write(functools.partial(_delete_names, gone))
             if len(gone) < len(names):
-                break  # the next sweep retries the others
+                break  # the next sweep retries the remaining files
 
 
 def _forget_old_tasks(connection: sa.Connection) -> None:

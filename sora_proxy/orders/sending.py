@@ -1,9 +1,10 @@
-"""Sending: the call that sends an order whose intent is on disk, and the record of its answer.
+"""Sending: sends an order whose intent is on disk, and records the answer.
 
-Most orders are one call. A synchronous back end may make one image in each call. An order for several images is then
-sent as single calls at the same time, as many as its key has room for. Each has its own intent, and each outcome is
-stored when it arrives. So after a crash the images that arrived are there, and only the calls that were under way have
-an unknown outcome. Calls that the back end did not accept are sent later, with any free key.
+Most orders are sent as one call. Some synchronous back ends make only one image in each call. An order for several
+images is then split into single calls, which are sent at the same time, as many as its key has room for. Each call has
+its own intent, and its outcome is stored as soon as it arrives. So after a crash the images that had arrived are not
+lost, and only the calls that were under way have an unknown outcome. Calls that the back end did not accept are sent
+later, with any free key of the same back end.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import InputImage, Made, Submission, Upstream
 from sora_proxy.upstream.usage import added
 
-MAX_VARIED_SEED = 2**62  # larger seeds are sent unchanged: models differ in the seeds that they take
+MAX_VARIED_SEED = 2**62  # larger seeds are sent unchanged, because models differ in the largest seed that they accept
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +40,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Single calls that are sent at the same time. `faults` says why some were not accepted, and `limits` holds the
-    rate limits that answers reported. The calls change the generation's state under `lock`."""
+    """Single calls that are sent at the same time. `faults` are the reasons why some calls were not accepted, `limits`
+    the rate limits that answers reported. The calls change the generation's state under `lock`."""
 
     order: Order
     faults: list[Fault] = field(default_factory=list)
@@ -49,7 +50,7 @@ class _Batch:
 
 
 class Sending:
-    """Sends orders, each for at most `timeout` seconds. It has no state."""
+    """Sends orders, and waits for each answer for at most `timeout` seconds. This class has no state."""
 
     def __init__(self, upstream: Upstream, media: Media, recorder: Recorder, timeout: float) -> None:
         self.upstream = upstream
@@ -58,8 +59,8 @@ class Sending:
         self._timeout = timeout
 
     async def send(self, order: Order) -> None:
-        """Send an order, or its single calls that have an intent, and commit the outcome. Raises the Fault because of
-        which there will be no image."""
+        """Send an order, or its single calls that have an intent, and commit the outcome. Raises Fault if the order or
+        a call was not accepted, or if no image was made."""
         await (self._send_single_calls if order.generation.state.calls else self._send_whole)(order)
 
     async def _send_whole(self, order: Order) -> None:
@@ -99,11 +100,11 @@ class Sending:
         except (RequestFault, TaskFailed) as fault:
             taken = isinstance(fault, TaskFailed)
             call = replace(before if taken else before.refused, error=Failed(fault.code, str(fault)))
-        except Fault as fault:  # the back end did not accept it
+        except Fault as fault:  # the back end did not accept the call
             batch.faults.append(fault)
             call = before.refused
         except Exception:
-            # A bug in the handling of one image must not cost the others of the order, which are paid for.
+            # A bug in the handling of one image must not discard the other images of the order, which are paid for.
             log.exception("single call crashed", image=number)
             call = replace(before, error=INTERNAL_ERROR)
         async with batch.lock:
@@ -112,8 +113,8 @@ class Sending:
             await self._recorder.record(order.generation, replace(state, calls=calls, usage=added(state.usage, usage)))
 
     async def _end_batch(self, batch: _Batch) -> None:
-        """Record the outcome of a batch. Raises the last fault because of which calls were not accepted, or all calls
-        failed."""
+        """Record the outcome of a batch. Raises the last of the faults with which calls were refused or, if all calls
+        failed, the fault of the order."""
         generation, lease, state = batch.order.generation, batch.order.lease, batch.order.generation.state
         unknown = any(call.under_way for call in state.calls)
         lease.narrow(len(batch.faults))
@@ -129,14 +130,14 @@ class Sending:
             await self._continue(generation)
 
     async def give_up_unknown(self, generation: Generation, failed: Failed) -> None:
-        """Record the calls of unknown outcome as failed, and continue with the others."""
+        """Record the calls whose outcome is unknown as failed, and continue with the other calls."""
         state = generation.state
         calls = tuple(replace(call, error=failed) if call.under_way else call for call in state.calls)
         await self._recorder.record(generation, replace(state, calls=calls))
         await self._continue(generation)
 
     async def _continue(self, generation: Generation) -> None:
-        """Queue the calls that are left; if all are done, save the images. Raises Fault if there is no image."""
+        """Queue the calls that remain; if all are done, save the images. Raises Fault if there is no image."""
         state = generation.state
         if not all(call.done for call in state.calls):
             await self._recorder.requeue(generation)
@@ -148,7 +149,7 @@ class Sending:
     async def _answer(self, order: Order, number: int | None = None) -> str | Made:
         """The back end's answer to the order, or to its single call with this number.
 
-        Raises Fault, including SubmissionUnknown if the answer takes too long.
+        Raises Fault, for example SubmissionUnknown if the answer takes too long.
         """
         report = _Report(self._recorder, order.generation, number)
         try:
@@ -160,7 +161,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Shows the progress of an order to clients. `number` is that of a single call, which does not know it itself."""
+    """Shows the progress of an order to clients. `number` is the number of the reporting single call, if any."""
 
     recorder: Recorder
     generation: Generation
@@ -201,7 +202,7 @@ def _parameters(generation: Generation, number: int) -> dict[str, Any]:
 
 
 def _failure(calls: Sequence[SingleCall]) -> Fault:
-    """The fault of an order all of whose calls failed. The back end accepted the order if it accepted one of them."""
+    """The fault of an order whose calls all failed. The order counts as accepted if one of the calls was accepted."""
     error = next(call.error for call in calls if call.error)
     taken = any(call.counted for call in calls)
     return (TaskFailed if taken else RequestFault)(error.message, code=error.code)

@@ -1,10 +1,10 @@
-"""Spending: the number of images ordered at each back end on each UTC day, and its caps.
+"""Spending: counts the images ordered from each back end per UTC day, and enforces the daily caps.
 
-An order counts from its intent, on the day of the intent. It is counted in the commit of the intent, which fails beyond
-a cap. So a cap is exact for any number of orders at the same time, and wherever the process is killed. The commit that
-records that nothing was registered, after a refusal or a search, returns the count; `intent_at` is None from then on.
-Orders that may have been registered stay counted. A copy in memory follows the commits, so that orders can choose a
-back end before anything is written.
+An order is counted in the commit of its intent, on the day of the intent. If the order would exceed a cap, the commit
+fails. So the caps are exact, however many orders are sent at the same time and whenever the process is killed. If a
+refusal or a search shows that nothing was registered, the commit that records this subtracts the images, and sets
+`intent_at` to None. Orders that may have been registered stay counted. A copy of the counts in memory is updated after
+each commit, so back ends whose cap is reached can be skipped before anything is written.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from sora_proxy.generation import State, Status, Step
 
 log = structlog.get_logger(__name__)
 
-DAYS_KEPT = 3  # more than one, because a clock may be set back, and counts are returned to the day of the intent
+DAYS_KEPT = 3  # more than one, because a clock may be set back, and counts are subtracted on the day of the intent
 NOT_ACCEPTED = (Status.submitting, Status.unknown)
 
 spending = sa.Table(
@@ -67,7 +67,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The number of images that a step adds to the count of a back end on a day; negative if it returns them."""
+    """The number of images that a step adds to the count of a back end on a day; negative to subtract images."""
 
     backend: str
     day: str
@@ -75,7 +75,7 @@ class Change:
 
 
 def change_of(step: Step) -> Change | None:
-    """The change of the counts by a step; None if it changes nothing."""
+    """The change that a step makes to the counts; None if there is no change."""
     old, new, images = step.old, step.new, step.generation.spec.n
     if old.calls or new.calls:
         return _change_by_calls(old, new)
@@ -102,13 +102,13 @@ def _first_day(day: str) -> str:
 
 
 class Spending:
-    """The numbers of images ordered, as in the table. `now` returns the seconds since 1970."""
+    """The counts of ordered images, in the table and in memory. `now` returns the seconds since 1970."""
 
     def __init__(self, database: Database, caps: Caps, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        # All the mutable state: the caps, which change with the back ends; images by day and back end; for each back
-        # end, the day of the last log line about a cap.
+        # All the mutable state: the caps, which change with the back ends; images by day and back end; and for
+        # each back end, the day of the last log line about a cap.
         self.caps = caps
         self._ordered: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._logged: dict[str, str] = {}
@@ -119,7 +119,7 @@ class Spending:
         return self._ordered.get(_day(self._now()), {})
 
     async def load(self) -> None:
-        """Read what earlier processes ordered. Raises StorageUnavailable."""
+        """Read the counts that earlier processes stored. Raises StorageUnavailable."""
         query = sa.select(spending.c.backend, spending.c.day, spending.c.images)
         for backend, day, images in await self._database.read(lambda connection: connection.execute(query).all()):
             self._ordered[day][backend] = images
@@ -133,7 +133,7 @@ class Spending:
         return refusal
 
     def count(self, connection: sa.Connection, step: Step) -> None:
-        """Count a step in the step's transaction. Raises DailyCapReached, which undoes the whole step."""
+        """Count a step in the step's transaction. Raises DailyCapReached, and thereby undoes the whole step."""
         if (change := change_of(step)) is None:
             return
         if change.images > 0 and self.caps.bind(change.backend):
@@ -151,7 +151,7 @@ class Spending:
         if (change := change_of(step)) is None:
             return
         ordered = self._ordered[change.day]
-        if ordered[change.backend] + change.images >= 0:  # the table has the same condition
+        if ordered[change.backend] + change.images >= 0:  # the same condition as in `ADD`
             ordered[change.backend] += change.images
         first_day = _first_day(change.day)
         self._ordered = defaultdict(Counter, {day: each for day, each in self._ordered.items() if day >= first_day})

@@ -1,4 +1,4 @@
-"""Store: generations, their events and images, in the database."""
+"""Store: generations, their events and the names of their images, in the database."""
 
 import asyncio
 import functools
@@ -15,7 +15,8 @@ from sora_proxy.event_log import Cancelled, Event, EventLog, Failed, Image, even
 from sora_proxy.generation import BEYOND_RECALL, FINAL, Asset, Generation, Phase, SingleCall, State, Status, Step
 from sora_proxy.spec import GenerationSpec
 
-# A new column is a field of `State`, a line here and a migration. A new field of the order needs no column: see `spec`.
+# A new column needs a field of `State`, a line here and a migration. A new field of an order needs none of these: it is
+# stored in `spec`.
 generations = sa.Table(
     "generations",
     metadata,
@@ -40,7 +41,7 @@ generations = sa.Table(
     sa.Column("calls", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("usage", sa.JSON(none_as_null=True)),
     sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once its content is deleted
-    # An upstream task belongs to one generation at most.
+    # An upstream task belongs to at most one generation.
     sa.UniqueConstraint("key_id", "task_id"),
     sa.Index("ix_generations_client", "client", "number"),
 )
@@ -68,16 +69,16 @@ def _change_of(columns: tuple[str, ...]) -> sa.Update:
     return generations.update().where(generations.c.id == sa.bindparam("which")).values(values)
 
 
-# Functions that write in the transaction of a new generation, and in that of each of its steps.
+# Functions that write in the transaction of a new generation, and functions that write in the transaction of a step.
 InSameCommit = Callable[[sa.Connection, Generation], None]
 Writer = Callable[[sa.Connection, Step], None]
 
 
 class Store:
-    """The stored part of every generation. Methods raise StorageUnavailable when the database refuses.
+    """The stored part of every generation. Methods raise StorageUnavailable if the database fails.
 
-    `writers` take part in the commit of each step, on the database's thread; one that raises an error undoes it.
-    `followers` are called after it.
+    `writers` take part in the commit of each step, on the database's thread; an error in a writer undoes the step.
+    `followers` are called after the commit.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Store:
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
         """Commit a generation's next state together with new events, then apply both and call the followers.
 
-        The log of a cancelled generation has ended: only the state of its upstream task is recorded.
+        The log of a cancelled generation has ended, so only the state of its upstream task is recorded.
         """
         async with generation.lock:
             if not generation.cancelled:
@@ -128,7 +129,8 @@ class Store:
                 await self._commit(generation, cancelled, ())
 
     async def cancel(self, generation: Generation) -> None:
-        """Commit that a generation is cancelled, unless it has ended. If its order was not sent, it never will be."""
+        """Commit the cancellation of a generation, unless it has ended. If its order has not been sent, it never
+        will."""
         async with generation.lock:
             if not generation.ended:
                 state = generation.state
@@ -150,7 +152,7 @@ class Store:
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # The commit continues on its thread. The log in memory must not fall behind it, so the caller waits.
+            # The commit continues on its thread. The log in memory must not fall behind the database, so this waits.
             await finished(writing)
             raise
         finally:
@@ -158,7 +160,7 @@ class Store:
                 generation.state = state
                 generation.log.append(*new)
                 if step.ends or state.status is not step.old.status:
-                    generation.previews.clear()  # its images are finished, will be made again, or are not needed
+                    generation.previews.clear()  # the images are finished, will be made again, or are unwanted
                 for follow in self._followers:
                     follow(step)
 
@@ -198,7 +200,7 @@ class Store:
         return await self._database.read(lambda connection: _load(connection, generations.c.status.in_(live)))
 
     async def known_tasks(self, key_id: str, task_ids: Sequence[str]) -> set[str]:
-        """The upstream tasks, out of these, that belong to a generation."""
+        """Those of the given upstream tasks that belong to a generation."""
         query = sa.select(generations.c.task_id).where(
             generations.c.key_id == key_id, generations.c.task_id.in_(list(task_ids))
         )
@@ -215,7 +217,7 @@ class Store:
         await self._database.check_writable()
 
     async def has_image(self, name: str) -> bool:
-        """Whether a generation has a stored image of this name."""
+        """Whether a generation has a stored image with this name."""
         query = sa.select(images.c.name).where(images.c.name == name)
         return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
@@ -257,7 +259,7 @@ def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Gene
     rows = connection.execute(sa.select(generations).where(where).order_by(generations.c.number)).all()
     ids = [row.id for row in rows]
     logs: dict[str, list[Event]] = {generation_id: [] for generation_id in ids}
-    for start in range(0, len(ids), 500):  # fewer than SQLite's limit of parameters
+    for start in range(0, len(ids), 500):  # below SQLite's limit on the number of parameters
         query = sa.select(events).where(events.c.generation_id.in_(ids[start : start + 500])).order_by(events.c.number)
         for event in connection.execute(query):
             logs[event.generation_id].append(event_from_record(event.kind, event.fields))
@@ -288,7 +290,7 @@ def _single_call(stored: dict[str, Any]) -> SingleCall:
 
 
 def _spec(stored: dict[str, Any]) -> GenerationSpec:
-    """The stored order. Older versions stored one reference image, as `image`."""
+    """The stored order. Older versions stored a single reference image, in the field `image`."""
     older = {"images": [stored["image"]] if stored["image"] else []} if "image" in stored else {}
     fields = {name: value for name, value in stored.items() if name != "image"} | older
     listed = {name: tuple(fields.get(name, ())) for name in ("images", "via")}

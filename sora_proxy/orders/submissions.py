@@ -33,7 +33,7 @@ SEEN = (
 
 
 def note(connection: sa.Connection, step: Step) -> None:
-    """Record, in the transaction of a step, that an order is sent, or that its outcome is known."""
+    """Record, in the transaction of a step, that an order is being sent, or that its outcome is known."""
     old, new, generation_id = step.old, step.new, step.generation.id
     if new.status is old.status:
         return
@@ -49,13 +49,13 @@ def note(connection: sa.Connection, step: Step) -> None:
 
 
 class Submissions:
-    """The uses of keys by earlier processes."""
+    """The times at which earlier processes used the keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def ages(self) -> dict[str, list[float]]:
-        """The ages in seconds of the uses of each key in the last minute, oldest first."""
+        """For each key, the ages in seconds of its uses in the last minute, oldest first."""
         now = time.time()
         query = sa.select(submissions.c.key_id, submissions.c.at).order_by(submissions.c.at)
         rows = await self._database.read(lambda connection: connection.execute(query).all())

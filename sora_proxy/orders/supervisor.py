@@ -1,7 +1,7 @@
-"""Supervisor: owner of all generations that have not ended. Each has one coroutine, which alone changes its state.
+"""Supervisor: owns all generations that have not ended. Each generation has one coroutine, which carries it out.
 
-A handler passes an order in, gets a `Generation` at once, and from then on only follows that generation's log. The
-generation continues when the handler, its client or its stream ends.
+A handler hands over an order, gets a `Generation` as soon as the order is on disk, and then only follows its log. The
+generation continues even if the handler ends, its client disconnects or its stream breaks off.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ Run = Callable[[Generation], Awaitable[None]]
 
 
 class Supervisor:
-    """Owner of all generation coroutines. `run` carries out one generation."""
+    """Owns the coroutines of all generations. `run` carries out one generation."""
 
     def __init__(self, backends: Backends, store: Store, media: Media, run: Run) -> None:
         self._backends = backends
@@ -34,9 +34,9 @@ class Supervisor:
         self._media = media
         self._run = run
         # All the mutable state: generations that have not ended and their coroutines, orders being committed and their
-        # clients, cancellations under way, and whether the server stops.
+        # clients, cancellations under way, and whether the server is stopping.
         self._live: dict[str, Generation] = {}
-        self._parked: dict[str, Generation] = {}  # of back ends that are not configured
+        self._parked: dict[str, Generation] = {}  # the generations of back ends that are not configured
         self._coroutines: dict[str, asyncio.Task[None]] = {}
         self._arriving: dict[str, asyncio.Task[Generation]] = {}
         self._clients_arriving: list[str] = []
@@ -68,7 +68,7 @@ class Supervisor:
         """Accept an order; the writers `also` take part in its commit. When this returns, the order is on disk, and it
         continues whatever happens to the caller.
 
-        Raises the errors of `admit`, or StorageUnavailable; then nothing was stored or sent.
+        Raises the errors of `admit`, or StorageUnavailable. After an error, nothing has been stored or sent.
         """
         self.admit(spec, client)
         generation = Generation(new_generation_id(), client, spec)
@@ -80,7 +80,7 @@ class Supervisor:
         return await asyncio.shield(accepting)
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
-        """A client's own generation. That of another client is treated like an unknown one, by the same query."""
+        """A generation of this client. Another client's generation is handled like one that does not exist."""
         if (arriving := self._arriving.get(generation_id)) is not None:
             await asyncio.wait([arriving])
         live = self._live.get(generation_id) or self._parked.get(generation_id)
@@ -94,8 +94,8 @@ class Supervisor:
     async def cancel(self, generation: Generation) -> None:
         """Cancel a generation, unless it has ended. When this returns, the cancellation is on disk.
 
-        An order that was not sent never will be. For an upstream task, the generation's coroutine holds the key until
-        the task has ended. Raises Stopping or StorageUnavailable.
+        An order that has not been sent will never be sent. If there is an upstream task, the generation's coroutine
+        holds the key until the task has ended. Raises Stopping or StorageUnavailable.
         """
         if generation.ended:
             return
@@ -105,10 +105,10 @@ class Supervisor:
             self._in_background(self._cancel_task(generation), f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
-        """Resume the generations that the previous process left unfinished. Orders that were sent are not sent again.
+        """Resume the generations that the previous process left unfinished. Accepted orders are not sent again.
 
-        A generation of a back end that is not configured waits until the server is started with that back end, because
-        no other one knows the task.
+        A generation whose back end is not configured waits until the server is started with that back end, because no
+        other back end knows its task.
         """
         unfinished = await self._store.unfinished()
         resumable = [each for each in unfinished if self._backends.can_resume(each)]
@@ -118,7 +118,7 @@ class Supervisor:
             log.info("resuming unfinished generations", generations=len(resumable))
         for backend, count in Counter(each.state.backend for each in parked).items():
             log.warning("unfinished generations without back end", backend=backend, generations=count)
-        # Generations that have a key take it before the queue is served: its open intent must stay the only one.
+        # Generations that already have a key get it back before the queue is served, so no key has two open intents.
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
             self._start_coroutine(generation)
         inputs = {name for generation in unfinished for name in generation.spec.inputs}
@@ -126,7 +126,7 @@ class Supervisor:
         await self._media.keep_only(inputs, results)
 
     async def stop(self, grace: float) -> bool:
-        """Accept no more orders, end the streams, and store the outcome of calls under way, within `grace` seconds.
+        """Accept no more orders, end the streams, and store the outcome of the calls under way, within `grace` seconds.
 
         Returns False if something did not end in time.
         """
@@ -147,7 +147,7 @@ class Supervisor:
 
     async def _accept(self, generation: Generation, also: Sequence[InSameCommit]) -> Generation:
         await self._store.add(generation, *also)
-        # The only place where a prompt is logged, and only if the operator chose verbose logging.
+        # This is the only place where a prompt is logged, and only if the operator chose verbose logging.
         log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
         self._start_coroutine(generation)
         return generation
@@ -160,7 +160,7 @@ class Supervisor:
         await self._store.cancel(generation)
         generation.log.close()
         self._parked.pop(generation.id, None)
-        # Nothing was awaited after the commit, so a coroutine that waits in line can't have got a key in between.
+        # Nothing was awaited after the commit, so a coroutine that waits in line can't have received a key in between.
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()
 
@@ -169,14 +169,14 @@ class Supervisor:
             await self._backends.of(generation).cancel_task(generation)
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a coroutine that ends even if its caller is cancelled."""
+        """Run a coroutine that completes even if its caller is cancelled."""
         task = start_task(work, name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
 
     def _start_coroutine(self, generation: Generation) -> None:
-        if self._stopping:  # it was committed during shutdown: the next start resumes it
+        if self._stopping:  # it was committed during shutdown: the next process resumes it
             generation.log.close()
             return
         self._live[generation.id] = generation
@@ -189,7 +189,7 @@ class Supervisor:
         try:
             await self._run(generation)
         except Exception:
-            # Even its failure could not be recorded: the next start resumes it.
+            # Not even the failure could be recorded. The next process resumes the generation.
             log.exception("generation interrupted")
         finally:
             generation.log.close()

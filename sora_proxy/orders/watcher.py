@@ -1,9 +1,9 @@
-"""TaskWatcher: the poller of upstream tasks. One poll per key and interval covers all tasks of that key.
+"""TaskWatcher: polls upstream tasks. One poll per key and interval covers all tasks of that key.
 
-A key with running tasks has one coroutine that polls for all of them, and generations get the snapshots of their tasks.
-Polls are never closer together than the interval, except if the back end itself reports that a task has ended. Where
-the reported progress shows when a task will end, they are spread a little wider, so that one of them comes right after
-that end.
+A key with running tasks has one coroutine, which polls for all of them and gives each generation the snapshots of its
+task. Polls are never closer together than the interval, unless the back end itself reports that a task has ended. If
+the reported progress shows when a task will end, the polls are a little further apart, so that one of them comes right
+after the expected end.
 """
 
 import asyncio
@@ -23,13 +23,14 @@ from sora_proxy.upstream import Snapshot, TaskState, Upstream
 log = structlog.get_logger(__name__)
 
 MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or polls of overdue tasks
-MAX_OUTAGE_INTERVAL_SECONDS = 5.0  # between polls that fail in an outage: a lost task may occupy its key
-OVERDUE_POLL_DIVISOR = 60  # polls of an overdue task are a sixtieth of its age apart
+# Between polls that fail in an outage. It is short, because a lost task occupies its key until a poll succeeds.
+MAX_OUTAGE_INTERVAL_SECONDS = 5.0
+OVERDUE_POLL_DIVISOR = 60  # the time between two polls of an overdue task is a sixtieth of its age
 REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
-LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # how long good polls may not show a task before it is given up
-GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # the same for a back end whose polls show all tasks
-DEEP_POLL_MISSES = 5  # good polls without a task before older pages are polled too
-EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to its poll
+LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # how long a task may be missing from good polls before it is given up
+GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # shorter limits for a back end whose polls show all tasks
+DEEP_POLL_MISSES = 5  # how many good polls may miss a task before older pages are polled, too
+EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to the next poll
 
 
 @dataclass(slots=True, eq=False)
@@ -39,16 +40,16 @@ class _Watch:
     since: float
     updates: asyncio.Queue[Snapshot | Fault] = field(default_factory=asyncio.Queue)
     last: Snapshot | None = None
-    first_progress: tuple[float, float] | None = None  # the time of the first report, and its value
-    ends_at: float | None = None  # the end, as estimated from its progress
-    misses: int = 0  # consecutive good polls that did not show it
+    first_progress: tuple[float, float] | None = None  # the time and the value of the first report
+    ends_at: float | None = None  # the end of the task, as estimated from its progress
+    misses: int = 0  # consecutive good polls that did not show the task
     missing_since: float = 0.0
     ended: asyncio.Event | None = None
 
     @property
     def needs_deep_poll(self) -> bool:
-        """Whether the task has probably moved past the first page of the list, and is not just missing because of a
-        lag."""
+        """Whether the task has probably moved past the first page of the list, and is not just missing because
+        the list lags behind."""
         return self.misses > 0 and (self.last is not None or self.misses >= DEEP_POLL_MISSES)
 
     def seen(self, snapshot: Snapshot, now: float) -> None:
@@ -95,7 +96,7 @@ class TaskWatcher:
     async def follow(self, key: Key, task_id: str) -> AsyncGenerator[Snapshot, None]:
         """Yield a snapshot of a task whenever it changes, until the caller stops.
 
-        Raises TaskLost if the back end lost the task, KeyRejected if it rejects the key for too long.
+        Raises TaskLost if the back end lost the task, KeyRejected if it has rejected the key for too long.
         """
         watch = _Watch(self._keys.now)
         self._watched[key][task_id] = watch
@@ -111,7 +112,7 @@ class TaskWatcher:
             del self._watched[key][task_id]
 
     async def close(self) -> None:
-        """End every coroutine and wait for their calls."""
+        """End all coroutines, and wait until their calls have ended."""
         pollers = list(self._pollers.values())
         for poller in pollers:
             poller.cancel()
@@ -132,12 +133,12 @@ class TaskWatcher:
             del self._pollers[key]
 
     async def _poll_all(self, key: Key, watched: dict[str, _Watch]) -> None:
-        """Poll until nothing is watched."""
+        """Poll until no task is watched."""
         failures, rejected_since, started = 0, None, -math.inf
         await asyncio.sleep(self._interval)
         while watched:
             if self._keys.now < started + self._overdue_pause(watched.values()):
-                await asyncio.sleep(self._interval)  # and no longer, because a task that is not overdue may be added
+                await asyncio.sleep(self._interval)  # not longer, because a task that is not overdue may be added
                 continue
             started = self._keys.now
             fault = await self._poll(key, watched)
@@ -161,13 +162,13 @@ class TaskWatcher:
             snapshots = await self.upstream.poll(list(polled), account, deep=deep)
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
-            if isinstance(fault, KeyRejected):  # the next poll may succeed, and its tasks depend on it
+            if isinstance(fault, KeyRejected):  # the next poll may succeed, and the key's tasks depend on it
                 self._keys.suspect(key, fault)
             else:
                 self._keys.report(key, fault)
             return fault
         except Exception:
-            # A bug in the reading of one answer must not end the polls of all tasks of a key.
+            # A bug in reading one answer must not end the polls of all tasks of a key.
             log.exception("poll crashed", key=key.alias)
             return UpstreamUnavailable("Internal server error.")
         self._keys.succeeded(key, account)
@@ -185,7 +186,7 @@ class TaskWatcher:
 
 
 async def _sleep(seconds: float, watched: Iterable[_Watch]) -> None:
-    """Sleep, but not longer than until the back end reports that a task has ended."""
+    """Sleep for this many seconds, or until the back end reports that a task has ended."""
     ends = [watch.ended.wait() for watch in watched if watch.ended and not watch.ended.is_set()]
     if not ends:
         await asyncio.sleep(seconds)
@@ -205,7 +206,8 @@ def _pause_after(fault: Fault, failures: int, interval: float) -> float:
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:
-    """Seconds until the next poll: the interval, stretched (to less than twice) to end just after an expected end.
+    """Seconds until the next poll. The interval is extended to less than twice its length, so that it ends just after
+    the expected end of a task.
 
     Expected ends that are close together share one poll, after the last of them.
     """

@@ -10,41 +10,41 @@ from collections.abc import Collection, Sequence
 from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, NO_COOLDOWN, Cooldown, Incident
 from sora_proxy.settings.accounts import Proxy, egress_name
 
-MAX_TRIAL_SECONDS = 30.0  # how long the other keys wait for an outcome
-# A refused connection costs nothing, and a server that is back must not be idle while orders wait.
+MAX_TRIAL_SECONDS = 30.0  # how long the other keys wait for the outcome of a trial
+# Short, because a refused connection costs nothing, and a server that is back must not be idle while orders wait.
 MAX_SERVER_BACK_OFF_SECONDS = 5.0
 
 
 class Circuit:
-    """One server or egress; `name` is for logs and answers. Times are seconds of the event loop's clock."""
+    """One server or egress; `name` is shown in logs and to operators. Times are seconds of the event loop's clock."""
 
     def __init__(self, name: str, back_off_limit: float = MAX_BACK_OFF_SECONDS) -> None:
         self.name = name
         self._back_off_limit = back_off_limit
         # All the mutable state.
         self.cooldown: Cooldown = NO_COOLDOWN
-        self._tried_by: object = None  # a key
+        self._tried_by: object = None  # the key that is trying the circuit
         self._tried_until = -math.inf
 
     def ready_at(self, key: object) -> float:
-        """The moment from which a key can use it."""
+        """The moment from which a key can use the circuit."""
         return self.cooldown.until if key is self._tried_by else max(self.cooldown.until, self._tried_until)
 
     def begin_trial(self, key: object, now: float) -> None:
-        """Let a key try the circuit while the others wait, unless the circuit has worked since its last fault."""
+        """Let a key try the circuit while the other keys wait, unless the circuit has worked since its last fault."""
         if self.cooldown is not NO_COOLDOWN:
             self._tried_by, self._tried_until = key, now + MAX_TRIAL_SECONDS
 
     def end_trial(self, key: object) -> bool:
-        """End the trial of a key, whatever its outcome. Returns whether there was one."""
+        """End the trial of a key, whatever its outcome. Returns whether there was a trial."""
         if key is not self._tried_by:
             return False
         self._tried_by, self._tried_until = None, -math.inf
         return True
 
     def failed(self, now: float, why: Incident) -> bool:
-        """Cool down after a fault. Returns whether a cooldown began: faults during one do not prolong it, since
-        frequent calls would never let it end."""
+        """Cool down after a fault. Returns whether a cooldown began. Faults during a cooldown do not prolong it:
+        otherwise it would never end while calls are frequent."""
         self.end_trial(self._tried_by)
         if self.cooldown.until > now:
             return False
@@ -52,7 +52,7 @@ class Circuit:
         return True
 
     def worked(self) -> bool:
-        """End a cooldown after a call that was answered. Returns whether there was one."""
+        """End the cooldown after a call that was answered. Returns whether there was a cooldown."""
         was_down = self.cooldown is not NO_COOLDOWN
         self.cooldown = NO_COOLDOWN
         self.end_trial(self._tried_by)
@@ -60,7 +60,7 @@ class Circuit:
 
 
 class Servers(dict[str | None, Circuit]):
-    """The servers of a back end by base URL. None is the server of keys without their own base URL."""
+    """The servers of a back end by base URL. None stands for the server of keys without their own base URL."""
 
     def __missing__(self, base_url: str | None) -> Circuit:
         return self.setdefault(base_url, Circuit(base_url or "server", MAX_SERVER_BACK_OFF_SECONDS))
@@ -95,10 +95,10 @@ class Egresses:
         return self._egresses[proxy]
 
     def use(self, proxies: Sequence[Proxy | None], *, for_all: bool) -> None:
-        """Set the egresses of the keys without their own proxies; `for_all`: of all keys."""
+        """Set the egresses of keys without their own proxies; with `for_all`, those of all keys."""
         self._defaults, self._for_all = proxies, for_all
 
     def of(self, own: Sequence[Proxy | None]) -> tuple[Egress, ...]:
-        """The egresses of a key with these proxies of its own, in the order of preference."""
+        """The egresses of a key whose own proxies are `own`, in the order of preference."""
         proxies = self._defaults if self._for_all else own or self._defaults
         return tuple(self._egresses.setdefault(proxy, Egress(proxy)) for proxy in proxies)

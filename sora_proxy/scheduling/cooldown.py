@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 MAX_COOLDOWN_SECONDS = 900.0  # even if a back end demands more
 MIN_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 1.0, 60.0
-MAX_DOUBLINGS = 10  # more would make the power of two too large for a float
+MAX_DOUBLINGS = 10  # with more, the power of two would be too large for a float
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """The reason for an outage, its wall-clock time, and the id of the generation whose order encountered it."""
+    """The reason for a cooldown or rejection, its wall-clock time, and the id of the generation that encountered it."""
 
     reason: str
     at: float
@@ -19,10 +19,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """`until` is the time when it ends, `failures` counts consecutive faults, each of which makes the next cooldown
-    longer, `since` is the wall-clock time of the first one.
+    """`until` is the end of the cooldown. `failures` counts consecutive faults, each of which makes the next cooldown
+    longer; `since` is the wall-clock time of the first of them.
 
-    A success ends it early, unless it is `fixed`.
+    A success ends the cooldown early, unless the cooldown is `fixed`.
     """
 
     until: float = -math.inf
@@ -40,7 +40,10 @@ class Cooldown:
         back_off_limit: float = MAX_BACK_OFF_SECONDS,
         fixed: bool = False,
     ) -> "Cooldown":
-        """The cooldown after one more fault: `at_least` seconds or the back-off. It never ends earlier than before."""
+        """The cooldown after one more fault: the back-off or `at_least` seconds, whichever is longer.
+
+        It never ends earlier than the current cooldown.
+        """
         back_off = min(MIN_BACK_OFF_SECONDS * 2 ** min(self.failures, MAX_DOUBLINGS), back_off_limit)
         seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
         return Cooldown(

@@ -1,4 +1,4 @@
-"""Forecast: the time for which orders are likely to wait for a key."""
+"""Forecast: predicts how long orders will wait for a key."""
 
 import math
 from bisect import bisect_left
@@ -10,18 +10,18 @@ from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.models import Models
 from sora_proxy.scheduling.rate_window import MINUTE
 
-INITIAL_TASK_SECONDS = 30.0  # the expected length of a task before any has ended
+INITIAL_TASK_SECONDS = 30.0  # the expected length of a task before any task has ended
 FORECAST_LIFETIME_SECONDS = 1.0
 TASK_SMOOTHING_FACTOR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """The time from the moment when one more key can serve until the next such moment."""
+    """A stretch of time that begins when one more key becomes able to serve, and ends when the next one does."""
 
     start: float
-    before: float  # the number of orders that got a key before
-    at_once: float  # the same number, including the order that the new key takes at once
+    before: float  # the number of orders that got a key before the start
+    at_once: float  # `before`, plus the order that the new key takes at once
     per_second: float  # the rate at which the keys take orders from then on
 
 
@@ -43,8 +43,8 @@ class Forecast:
         self._task_seconds += weight * (seconds - self._task_seconds)
 
     def wait(self, groups: tuple[Models, ...], position: int, now: float) -> float:
-        """How long it is likely to take until the order at a position in line, counted from 1, gets a key of these
-        groups, in seconds."""
+        """The seconds until the order at a position in line, counted from 1, is likely to get a key of these
+        groups."""
         if now - self._made_at >= FORECAST_LIFETIME_SECONDS:
             self._made_at, self._predictions = now, {}
         if groups not in self._predictions:

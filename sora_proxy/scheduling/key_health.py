@@ -1,4 +1,4 @@
-"""KeyHealth: the effects of an account's faults on its key, and the part of them that is stored.
+"""KeyHealth: how the faults of an account affect its key, and which of these effects are stored.
 
 Times are seconds of the event loop's clock, except in a `KeyMemory`.
 """
@@ -35,20 +35,20 @@ class Moment:
 class FamilyCooldowns:
     """The cooldowns of a key for families of models, by the families' names.
 
-    They are not stored, because after a restart the back end's first refusal, which costs nothing, reveals the limit
-    again.
+    These cooldowns are not stored, because after a restart the back end's first refusal, which costs nothing, shows the
+    limit again.
     """
 
     def __init__(self) -> None:
-        # All the mutable state. Cooldowns that are over remain until the key has served, because they count its
-        # failures.
+        # All the mutable state. A cooldown that is over remains until the key has served, because it contains the
+        # number of failures.
         self._cooldowns: dict[str, Cooldown] = {}
 
     def __bool__(self) -> bool:
         return bool(self._cooldowns)
 
     def add(self, family: str, now: float, incident: Incident, seconds: float | None) -> None:
-        """Begin a cooldown of this many seconds; None: as many as the number of consecutive failures demands."""
+        """Begin a cooldown of at least this many seconds, or a longer one after several consecutive failures."""
         before = self._cooldowns.get(family, NO_COOLDOWN)
         self._cooldowns[family] = before.after_fault(now, incident, at_least=seconds or 0.0, fixed=True)
 
@@ -61,8 +61,8 @@ class FamilyCooldowns:
         return {family: cooldown for family, cooldown in self._cooldowns.items() if cooldown.until > now}
 
     def stages(self, names: frozenset[str], now: float) -> dict[Models, float]:
-        """The sets of models that a key serves when its cooldowns end, each with the moment from which it serves
-        them."""
+        """The sets of models that a key serves, now and after the end of each cooldown, with the moments from which it
+        serves them."""
         ends = sorted((cooldown.until, family) for family, cooldown in self.now(now).items())
         since = [-math.inf, *(until for until, _ in ends)]
         return {
@@ -71,8 +71,8 @@ class FamilyCooldowns:
 
 
 class KeyHealth:
-    """The health of one key. `rejected` is the reason why the back end does not accept it. `unproven`: the key was
-    rate-limited, so a probe must succeed before it gets an order."""
+    """The health of one key. `rejected` is the reason why the back end does not accept the key. `unproven`: the key was
+    rate-limited, so a probe must succeed before the key gets an order."""
 
     def __init__(self) -> None:
         # All the mutable state.
@@ -102,7 +102,7 @@ class KeyHealth:
         self.cooldown = self.cooldown.after_fault(now, incident, at_least=at_least, fixed=fixed)
 
     def end_cooldown(self) -> bool:
-        """End the cooldown, since the key works. Returns whether there was one."""
+        """End the cooldown, since the key works. Returns whether there was a cooldown."""
         failures, self.cooldown = self.cooldown.failures, NO_COOLDOWN
         return failures > 0
 

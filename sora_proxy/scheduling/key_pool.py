@@ -1,12 +1,13 @@
 """KeyPool: the keys of a back end. It decides which order gets which key, and when, and applies faults to keys.
 
-Orders wait in lines, fair between clients (`lines.py`); the roster decides which key serves next (`roster.py`). Every
-change of state leads to one synchronous step, `_assign`, which can't be interrupted and makes every decision. It grants
-keys to the first orders that they serve, and sets one timer for the next moment at which a key can serve. Nothing
-polls.
+Orders wait in lines that are fair between clients (`lines.py`). The roster decides which key serves next (`roster.py`).
+Every change of state leads to one synchronous step, `_assign`, which can't be interrupted and makes every decision. It
+grants each free key to the first order in line that the key serves, and sets one timer for the next moment at which a
+key can serve, so that no polling is needed.
 
-A lease covers the whole time for which its task counts upstream. Until `accepted`, it also holds an intent. Where lost
-orders are searched for in a list, a key has only one intent at a time, so that the search finds the right task.
+A lease covers the whole time for which the back end counts its task. Until `accepted` is called, the lease also has an
+open intent. If the back end is searched for lost orders by reading a list, a key has only one open intent at a time, so
+that the search finds the right task.
 """
 
 import asyncio
@@ -35,11 +36,11 @@ log = structlog.get_logger(__name__)
 
 
 class KeyPool:
-    """All keys of a back end, and the orders that wait for one. `name` is that of the back end, `weights` are the
+    """All keys of a back end, and the orders that wait for one. `name` is the back end's name, `weights` are the
     shares of clients.
 
-    `one_intent`: a key gets an order only when the outcome of the last one is known, so that a search in the list of
-    its tasks can identify a lost order.
+    `one_intent`: a key gets an order only when the outcome of its previous order is known, so that a search in the
+    list of its tasks can identify a lost order.
     """
 
     def __init__(
@@ -47,10 +48,10 @@ class KeyPool:
     ) -> None:
         self.name = name
         self._one_intent = one_intent
-        # Called after a change of a key that has to be stored, and with a key that needs a probe.
+        # `on_change` is called after a change to a key that has to be stored, `on_unproven` when a key needs a probe.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
-        # All the mutable state. `default_limit` is the `max_concurrent` of keys that are put without one.
+        # All the mutable state. `default_limit` is the `max_concurrent` of keys that have none of their own.
         self.default_limit: int | None = None
         self._keys: dict[str, Key] = {}
         self._servers = Servers()
@@ -99,7 +100,7 @@ class KeyPool:
         return key.account(self.now)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
-        """Set the egresses of the keys without their own proxies; `for_all`: of all keys."""
+        """Set the egresses of keys without their own proxies; with `for_all`, those of all keys."""
         self._egresses.use(proxies, for_all=for_all)
         for key in self._keys.values():
             key.use_egresses(self._egresses.of(key.config.proxy))
@@ -129,7 +130,7 @@ class KeyPool:
             self.changed(key)
 
     def remove(self, key_id: str) -> None:
-        """Take a key out of service permanently. It still finishes its tasks."""
+        """Take a key out of service permanently. The key still finishes its tasks."""
         key = self._keys[key_id]
         key.remove()
         self.changed(key)
@@ -142,7 +143,7 @@ class KeyPool:
     # --- Health ------------------------------------------------------------------------------------------------------
 
     def report(self, key: Key, fault: Fault, generation_id: str | None = None) -> None:
-        """Apply the effect of a fault to its key, egress or server. `generation_id` is that of the order, if any."""
+        """Apply a fault to its key, egress or server. `generation_id` is set if an order encountered the fault."""
         incident = Incident(str(fault), time.time(), generation_id)
         if isinstance(fault, EgressFault | ServerUnreachable):
             self._failed(self._egresses[fault.egress] if isinstance(fault, EgressFault) else key.server, incident)
@@ -152,12 +153,12 @@ class KeyPool:
             self._memory_changed(key)
 
     def suspect(self, key: Key, fault: Fault) -> None:
-        """Cool a key down after a refusal that may soon no longer apply. Orders continue to wait for it."""
+        """Cool a key down after a refusal that may be temporary. Orders continue to wait for the key."""
         key.cool_down(self.now, Incident(str(fault), time.time()))
         self.changed(key)
 
     def succeeded(self, key: Key, account: Account) -> None:
-        """End cooldowns after a successful call with the key, as this account."""
+        """End cooldowns after a successful call with this account of the key."""
         if key.succeeded():
             self._memory_changed(key)
         self._reached(account)
@@ -175,7 +176,7 @@ class KeyPool:
             self._roster.discard(key)
             if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have taken its id
                 del self._keys[key.id]
-        if not key.intents:  # its order was accepted, or has left
+        if not key.intents:  # its order was accepted, or its lease has ended
             for circuit in key.circuits:
                 if circuit.end_trial(key):
                     self._circuit_changed(circuit)
@@ -187,7 +188,7 @@ class KeyPool:
             place.refuse(no_key_left(self.keys))
 
     def _memory_changed(self, key: Key) -> None:
-        """Like `changed`, after a change that has to be stored."""
+        """Apply a change of a key, and report that the key's state has to be stored."""
         self.changed(key)
         if not key.removed:
             self.on_change(key)
@@ -231,7 +232,7 @@ class KeyPool:
     # --- The line ----------------------------------------------------------------------------------------------------
 
     def admit(self, client: str, arriving: Sequence[str] = (), *, model: str | None = None) -> None:
-        """Check that one more order of a client may wait in line. `arriving` has the clients whose orders are being
+        """Check that one more order of a client may wait in line. `arriving` lists the clients whose orders are being
         accepted. `model` is the back end's name for the model.
 
         Raises QueueFull, or NoUpstreamKey if no key can serve the order, now or later.
@@ -241,8 +242,8 @@ class KeyPool:
         self.queue.admit(model, client, arriving, key_is_free=self._roster.best(groups, self.now) is not None)
 
     def enter(self, place: Place[Lease]) -> None:
-        """Add an order to the line. Its `updated` is set when it has a `grant` or a `refusal`, and when its position
-        changed noticeably, at most about once a second."""
+        """Add an order to the line. The event `place.updated` is set when the place gets a `grant` or a `refusal`, and
+        when its position has changed noticeably, at most about once a second."""
         if self._lines.serving(place.model):
             self.queue.add(place)
             self._assign()
@@ -271,7 +272,7 @@ class KeyPool:
     # --- The one step that decides -----------------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        """Grant keys to the first orders that they serve, until no key can serve or no order waits."""
+        """Grant each free key to the first order that the key serves, until no key can serve or no order is waiting."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -12,7 +12,7 @@ from sora_proxy.settings.backends import DEFAULT_BACKEND
 
 
 class KeyPools:
-    """The pools by back end. `default` is the back end of the keys that name none."""
+    """The pools by back end. `default` is the back end of the keys that are configured without one."""
 
     def __init__(self, bounds: QueueBounds, weights: Mapping[str, float], default: str) -> None:
         self._bounds = bounds
@@ -28,7 +28,7 @@ class KeyPools:
         return list(self._pools.values())
 
     def add(self, name: str, *, one_intent: bool, own_servers: bool = False) -> KeyPool:
-        """Create the empty pool of a back end. Orders may wait longer for `own_servers`, which have no queue."""
+        """Create the empty pool of a back end. `own_servers`: its servers have no queue, so orders may wait longer."""
         bounds = self._bounds
         if own_servers:
             bounds = replace(bounds, max_wait_seconds=bounds.max_wait_at_own_servers)
@@ -42,7 +42,7 @@ class KeyPools:
         del self._pools[name]
 
     def reroute(self) -> None:
-        """Make every order in line choose again the back ends that it waits for."""
+        """Make every order leave its lines and choose its back ends again."""
         for pool in self._pools.values():
             pool.queue.dismiss(Rerouted())
 
@@ -56,7 +56,7 @@ class KeyPools:
         return None if name is None else self._pools[name]
 
     def name_of(self, backend: str) -> str | None:
-        """The name under which a key's back end is in use; None if it is not."""
+        """The name under which a key's back end is in use; None if it is not in use."""
         name = self._default if backend == DEFAULT_BACKEND else backend
         return name if name in self._pools else None
 
@@ -73,7 +73,7 @@ class KeyPools:
             pool.load_uses(ages)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
-        """Set the egresses of the keys without their own proxies; `for_all`: of all keys."""
+        """Set the egresses of keys without their own proxies; with `for_all`, those of all keys."""
         self._egresses = proxies, for_all
         for pool in self._pools.values():
             self._set_egresses(pool)

@@ -1,4 +1,4 @@
-"""Key: one upstream account, with its limits, its health and its share. No method waits.
+"""Key: one upstream account, with its limits, its health and its share. Every method returns at once.
 
 `key_pool.py` decides which order gets which key, and when. Only the pool and its leases call the methods that change
 a key. Times are seconds of the event loop's clock, except in a `KeyMemory`.
@@ -68,12 +68,12 @@ class Key:
 
     @property
     def egresses(self) -> tuple[Egress, ...]:
-        """The egresses of its calls, in the order of preference."""
+        """The egresses of the key's calls, in the order of preference."""
         return self._egresses
 
     @property
     def circuits(self) -> tuple[Circuit, ...]:
-        """The server and the egresses of its calls."""
+        """The server and the egresses of the key's calls."""
         return (self._server, *self._egresses)
 
     @property
@@ -82,21 +82,21 @@ class Key:
 
     @property
     def models(self) -> Models:
-        """The models that it serves when no family is cooling down."""
+        """The models that the key serves when no family of models is cooling down."""
         return Models(self._models)
 
     def stages(self, now: float) -> dict[Models, float]:
-        """The sets of models that it serves, now and later, each with the moment from which it serves them."""
+        """The sets of models that the key serves, now and later, each with the moment from which it is served."""
         cooldowns = self._health.family_cooldowns
         return cooldowns.stages(self._models, now) if cooldowns else self._always
 
     def family_cooldowns(self, now: float) -> dict[str, Cooldown]:
-        """The families of models for which it takes no orders now, with their cooldowns."""
+        """The families of models for which the key takes no orders now, with their cooldowns."""
         return self._health.family_cooldowns.now(now)
 
     @property
     def limit(self) -> int | None:
-        """The maximum number of tasks at once; None if neither the operator nor the back end set one."""
+        """The maximum number of tasks at once; None if neither the operator nor the back end set a limit."""
         return self._limit.value
 
     @property
@@ -110,7 +110,7 @@ class Key:
 
     @property
     def share(self) -> float:
-        """The number of its grants, divided by its weight."""
+        """The number of grants, divided by the weight of the key."""
         return self._share
 
     @property
@@ -134,16 +134,16 @@ class Key:
 
     @property
     def in_service(self) -> bool:
-        """Whether it can serve, now or later, without a change by an operator."""
+        """Whether the key can serve, now or later, without a change by an operator."""
         return self._config.enabled and self.rejected is None and not self._removed
 
     @property
     def has_room(self) -> bool:
-        """Whether its limit allows one more task."""
+        """Whether the limit of the key allows one more task."""
         return self._limit.value is None or self._tasks < self._limit.value
 
     def room(self, now: float) -> int:
-        """The number of orders that its limit and its rate still allow now."""
+        """The number of further orders that the limit and the rate of the key allow now."""
         free = self._window.free(now)
         return free if self._limit.value is None else max(min(free, self._limit.value - self._tasks), 0)
 
@@ -158,7 +158,7 @@ class Key:
         return self._server, self.egress(now)
 
     def reachable(self, now: float) -> bool:
-        """Whether neither the server nor the egress of its calls is cooling down."""
+        """Whether neither the server nor the egress of the key's calls is cooling down."""
         return all(circuit.cooldown.until <= now for circuit in self.route(now))
 
     def account(self, now: float) -> Account:
@@ -171,7 +171,7 @@ class Key:
         return self._window.ready_at()
 
     def blocked_until(self) -> float:
-        """The moment from which neither its rate nor a cooldown (of key, server or egresses) blocks the key."""
+        """The moment from which neither the rate nor a cooldown (of key, server or egresses) blocks the key."""
         if len(self._egresses) == 1:
             egress_ready = self._egresses[0].ready_at(self)
         else:
@@ -179,14 +179,14 @@ class Key:
         return max(self._window.ready_at(), self.cooldown.until, self._server.ready_at(self), egress_ready)
 
     def ready_at(self) -> float:
-        """The moment from which it can take an order; infinity if an event has to happen first."""
+        """The moment from which the key can take an order; infinity if an event has to happen first."""
         can_serve = self.in_service and self.has_room and not (self._one_intent and self._intents)
         return self.blocked_until() if can_serve else math.inf
 
     # --- Configuration -----------------------------------------------------------------------------------------------
 
     def configure(self, config: UpstreamKey, egresses: Sequence[Egress], server: Circuit) -> None:
-        """Change the configuration; tasks continue. A new token begins with a clean health."""
+        """Change the configuration; tasks continue. A new token clears the faults of the key."""
         if config.token != self.token:
             self._health = KeyHealth()
         self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
@@ -210,7 +210,7 @@ class Key:
         self._tasks -= 1
 
     def begin_trials(self, now: float) -> None:
-        """Begin to try the server and the egress with a call."""
+        """Try the server and the egress with a call that begins now, while other keys wait for the outcome."""
         for circuit in self.route(now):
             circuit.begin_trial(self, now)
 
@@ -233,11 +233,11 @@ class Key:
         self._window.restamp(slots, now)
 
     def return_slots(self, slots: Sequence[float]) -> None:
-        """Do not count the orders of these times, since they were not sent."""
+        """Stop counting the orders of these times, because they were not sent."""
         self._window.undo(slots)
 
     def load_slots(self, uses: Iterable[float]) -> None:
-        """Count the orders of an earlier process, oldest first."""
+        """Count the orders that an earlier process sent at these times, oldest first."""
         self._window.load(uses)
 
     # --- Health ------------------------------------------------------------------------------------------------------
@@ -245,10 +245,10 @@ class Key:
     def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
         """Apply the effect of a fault of the key or its back end. Returns whether anything changed."""
         match fault:
-            # A refused call that adds no task does not show how many tasks are allowed.
+            # Only a refused order, or a limit in the refusal, shows how many tasks are allowed.
             case TooManyTasks() if incident.by or fault.limit:
                 self._lower_limit(fault.limit, now, incident)
-            # A limit without a time may be a limit of concurrent tasks.
+            # A rate limit without a time to wait may be a limit on concurrent tasks.
             case RateLimited(retry_after=None) if fault.family and self._tasks > 1:
                 self._limit.learn(self._tasks - 1, now)
             case _:
@@ -260,7 +260,7 @@ class Key:
         self._health.cool_down(now, incident)
 
     def succeeded(self) -> bool:
-        """End a cooldown after a successful call, unless it is fixed. Returns whether there was one to end."""
+        """End a cooldown after a successful call, unless it is fixed. Returns whether a cooldown was ended."""
         return not self.cooldown.fixed and self._health.end_cooldown()
 
     def served(self, now: float) -> bool:
@@ -270,11 +270,11 @@ class Key:
         return self._health.end_cooldown() or grown
 
     def mark_proven(self) -> None:
-        """Let it get orders again after a successful probe."""
+        """Let the key get orders again after a successful probe."""
         self._health.unproven = False
 
     def revive(self, now: float) -> None:
-        """Clear its faults and its learned limit."""
+        """Clear the faults and the learned limit of the key."""
         self._health = KeyHealth()
         self._limit.learn(None, now)
 
@@ -290,11 +290,11 @@ class Key:
     def _lower_limit(self, reported: int | None, now: float, incident: Incident) -> None:
         others = max(self._tasks - 1, 0)
         self._limit.learn(max(reported if reported is not None else others, 1), now)
-        if self.limit is not None and others < self.limit:  # tasks of other programs fill it: only time helps
+        if self.limit is not None and others < self.limit:  # other programs have tasks on the key, so wait
             self._health.cool_down(now, incident, fixed=True)
 
 
 def no_key_left(keys: Iterable[Key]) -> NoUpstreamKey:
-    """The error for the case that none of these keys can serve, with the reasons why the back end rejected some."""
+    """The error if none of these keys can serve, with the reasons why the back end rejected some of them."""
     reasons = dict.fromkeys(key.rejected.reason for key in keys if key.rejected)
     return NoUpstreamKey(" ".join(["No upstream key can take orders.", *reasons]))

@@ -1,4 +1,4 @@
-"""Lease: the right of an order to one or several tasks of a key, and the slots and intent that they occupy."""
+"""Lease: an order's right to one or several tasks of a key, with the slots and the intent that they occupy."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,18 +12,19 @@ from sora_proxy.settings.accounts import Account
 
 @dataclass(frozen=True, slots=True)
 class LeaseCallbacks:
-    """The functions of the pool that its leases call."""
+    """The functions of the pool that leases call."""
 
     report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that encountered it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
     limited: Callable[[Key, RateLimited], None]  # the key's last order was accepted, but it is at its rate limit now
     reached: Callable[[Account], None]  # the back end answered a call of this account
     changed: Callable[[Key], None]
-    task_ended: Callable[[float], None]  # the seconds of a task without a fault
+    task_ended: Callable[[float], None]  # the duration of a task without a fault, in seconds
 
 
 class Lease:
-    """The right to one task on `key` while the context is open. A Fault that leaves it changes the key's health."""
+    """The right to a task on `key`, or to several after `widen`, while the context is open. A Fault that leaves the
+    context changes the health of the key."""
 
     def __init__(
         self, key: Key, generation_id: str, callbacks: LeaseCallbacks, *, intent_open: bool, takes_slot: bool
@@ -66,13 +67,13 @@ class Lease:
         return self._calls
 
     def narrow(self, refused: int) -> None:
-        """Stop occupying the key for calls that were not accepted. The lease keeps at least one."""
+        """Stop occupying the key for calls that were not accepted. The lease keeps at least one call."""
         for _ in range(min(refused, self._calls) - 1):
             self.key.end_task()
             self._calls -= 1
 
     def report(self, fault: Fault) -> None:
-        """Apply a fault of one of the calls that does not end the lease."""
+        """Apply the fault of one of several calls. The lease does not end."""
         self._callbacks.report(self.key, fault, self.generation_id)
 
     def sending(self) -> Account:
@@ -82,8 +83,8 @@ class Lease:
         return self._account
 
     def accepted(self, limit: RateLimited | None = None) -> None:
-        """Let the key take the next order, because the outcome of this one is on disk. `limit` is the limit in the
-        answer."""
+        """Let the key take the next order, because the outcome of this one is on disk. `limit` is a rate limit
+        that the answer reported."""
         if self._intent_open:
             self._close_intent()
             if self._account is not None:
@@ -101,7 +102,7 @@ class Lease:
         self._callbacks.changed(self.key)
 
     def _close_intent(self) -> None:
-        """Close the intent. A sent order counts against the rate from now on, because it may have arrived as late as
+        """Close the intent. A sent order counts against the rate from now on, because it may have arrived only
         now."""
         self._intent_open = False
         self.key.close_intent()

@@ -1,11 +1,12 @@
-"""Line: the queue of orders that wait for a key, fair between clients. The orders of one client stay first-in,
+"""Line: the queue of orders that wait for a key, fair between clients. The orders of one client are served first-in,
 first-out.
 
-Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may go. The client with
-the lowest tag is next, and its tag then grows by its stride, which is shorter for a client with more weight. So five
-hundred orders from one client do not hold up a single order from another, and a client gets no credit for the time
-without orders. Virtual time is counted in integers, so that rounding never decides which client is next. The cost of
-every step grows with the logarithm of the number of clients, or of their orders.
+Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may be served. The
+client with the lowest tag is next, and its tag then grows by its stride, which is shorter for a client with more
+weight. So five hundred orders from one client do not hold up a single order from another, and a client gets no credit
+for the time in which it had no orders. Virtual time is counted in integers, so that rounding never decides which client
+is next. The cost of adding, removing and choosing an order grows with the logarithm of the number of clients, or of
+their orders.
 """
 
 import asyncio
@@ -23,8 +24,9 @@ G = TypeVar("G")
 class Place(Generic[G]):
     """The place of one generation's order in line. An order that returns after a refusal gets its old place.
 
-    `model` is the back end's own name of its model; None: any key can take it. `number` is the number of its arrival.
-    `position` counts from 1; `last_position` is the one that was reported last. `updated` is set by any change.
+    `model` is the back end's own name for the order's model; None: any key can take the order. `number` grows with
+    each order that arrives. `position` counts from 1; `last_position` is the position that was reported last. `updated`
+    is set at every change.
     """
 
     client: str
@@ -36,7 +38,7 @@ class Place(Generic[G]):
     grant: G | None = None
     refusal: Exception | None = None
     waiting: bool = False
-    refused_since: float = math.inf  # for reasons that the order did not cause
+    refused_since: float = math.inf  # the first refusal for reasons that the order did not cause
     updated: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note_refusal(self, now: float) -> float:
@@ -55,12 +57,12 @@ class Place(Generic[G]):
 
 @dataclass(slots=True)
 class _Client(Generic[G]):
-    number: int  # of its arrival; it decides between equal tags
+    number: int  # the order of arrival of the clients, which decides between equal tags
     stride: int
-    tag: int = 0  # when its next order may go, in virtual time
+    tag: int = 0  # the virtual time at which its next order may be served
     waiting: set[Place[G]] = field(default_factory=set)  # its orders in line
-    places: list[Place[G]] = field(default_factory=list)  # a heap of the same; it may hold orders that left
-    entered: int | None = None  # the tag of its entry among the next clients
+    places: list[Place[G]] = field(default_factory=list)  # a heap of its orders; orders that left may still be in it
+    entered: int | None = None  # the tag of its entry in the heap of next clients
 
     def count_before(self, mark: tuple[int, int]) -> int:
         """The number of its orders before a mark, which is a tag and the number of a client."""
@@ -75,7 +77,7 @@ class _Client(Generic[G]):
 
 
 class Line(Generic[G]):
-    """One line. `weights` are the shares of clients by name; every other client has 1."""
+    """One line. `weights` are the shares of clients by name; every other client has weight 1."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
@@ -123,7 +125,7 @@ class Line(Generic[G]):
         return client.take()
 
     def places_before(self, name: str) -> int:
-        """The number of orders that would go before a new one of this client."""
+        """The number of orders that would be served before a new order of this client."""
         client = self._client(name)
         mine = (max(client.tag, self._virtual) + len(client.waiting) * client.stride, client.number)
         return sum(other.count_before(mine) for other in self._clients.values())

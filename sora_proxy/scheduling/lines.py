@@ -1,8 +1,8 @@
 """Lines: the lines in which orders wait, one for each group of keys that serve the same models (`line.py`).
 
 If no key is restricted to some models, there is one line. Otherwise an order waits in the lines of all keys that serve
-its model, and the first of these keys takes it out of all. So no order delays another order that other keys can take,
-and each line is fair between clients by itself.
+its model, and the first of these keys removes it from all of them. So no order delays another order that other keys can
+take, and each line is fair between clients by itself.
 """
 
 import itertools
@@ -41,7 +41,7 @@ class Lines(Generic[G]):
 
     @property
     def occupied(self) -> Collection[Models]:
-        """The lines in which orders wait. The collection follows changes."""
+        """The lines in which orders wait. Later changes are visible in the collection."""
         return self._occupied
 
     def serving(self, model: str | None) -> tuple[Models, ...]:
@@ -68,7 +68,7 @@ class Lines(Generic[G]):
         return left
 
     def add(self, place: Place[G]) -> None:
-        """Add an order to the lines for its model, at its old place if it waited before. There must be such a line."""
+        """Add an order to the lines for its model, at its old place if it waited before. A key must serve the model."""
         place.number = place.number or next(self._numbers)
         place.waiting, place.grant, place.refusal = True, None, None
         place.updated.clear()
@@ -94,7 +94,7 @@ class Lines(Generic[G]):
         return place
 
     def places_before(self, model: str | None, client: str) -> int:
-        """The number of orders that would go before a new one of a client, in the shortest of its lines."""
+        """The number of orders that would be served before a new order of a client, in the shortest of its lines."""
         return min(self._lines[models].places_before(client) for models in self.serving(model))
 
     def positions(self) -> dict[Place[G], int]:

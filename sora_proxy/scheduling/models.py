@@ -13,7 +13,7 @@ class Models(NamedTuple):
     families.
 
     Keys with the same models are a group with its own line. This is a NamedTuple because it is a key of dictionaries
-    that are read all the time, and a dataclass would take four times as long.
+    that are read very often, and a lookup with a dataclass takes four times as long.
     """
 
     names: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""OrderQueue: the orders that wait for a key, the bounds of their number, and the updates of their positions."""
+"""OrderQueue: holds the orders that wait for a key, bounds their number, and keeps their positions up to date."""
 
 import asyncio
 import math
@@ -12,16 +12,16 @@ from sora_proxy.scheduling.lines import Lines
 from sora_proxy.scheduling.models import Models
 
 FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # between updates of the positions of orders in line
-POSITIONS_PER_SECOND = 5000  # the maximum number of positions to update: a longer line is updated less often
+POSITIONS_PER_SECOND = 5000  # the limit on updates of positions: a longer line is updated less often
 MAX_REFUSED_SECONDS = 60.0  # how long a back end may take to restart while clients wait for the answer
 MAX_RETRY_AFTER_SECONDS = 60  # with a longer `Retry-After`, SDKs do not retry, or retry at once
 
 
 @dataclass(frozen=True, slots=True)
 class QueueBounds:
-    """The maximum number of waiting orders, in total and per client, and the maximum of the expected wait.
+    """The maximum number of waiting orders, in total and per client, and the longest expected wait that is allowed.
 
-    `max_wait_at_own_servers` is that maximum for a back end whose servers have no queue of their own.
+    `max_wait_at_own_servers` replaces `max_wait_seconds` if the servers of a back end have no queue of their own.
     """
 
     max_orders: int = 1000
@@ -31,7 +31,7 @@ class QueueBounds:
 
 
 class OrderQueue(Generic[G]):
-    """The orders that wait for a key. `updated` of a place is set when its position changes noticeably.
+    """The orders that wait for a key. The event `updated` of a place is set when its position changes noticeably.
 
     `forecast` takes lines, a position in them and a time of the event loop's clock, and returns the seconds for which
     an order is likely to wait from then on.
@@ -62,7 +62,7 @@ class OrderQueue(Generic[G]):
     def admit(self, model: str | None, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
         """Check that one more order of a client may wait. `arriving` are the clients of orders that are being accepted.
 
-        A key must serve its model. Raises QueueFull.
+        A key must serve the model of the order. Raises QueueFull.
         """
         position = self._lines.places_before(model, client) + len(arriving) + 1
         wait = 0.0 if position == 1 and key_is_free else self.expected_wait(model, position)
@@ -90,7 +90,8 @@ class OrderQueue(Generic[G]):
             place.refuse(why)
 
     def note_outage(self, reason: str, now: float, reachable: set[Models]) -> None:
-        """Note that only keys of the reachable lines work now. Orders that wait too long without one fail."""
+        """Note that only the keys of these lines work now. Orders that have waited too long for unreachable keys
+        fail."""
         for place in self._lines:
             unreachable = reachable.isdisjoint(self._lines.serving(place.model))
             if unreachable and place.note_refusal(now) >= self.max_refused_seconds:
@@ -108,7 +109,7 @@ class OrderQueue(Generic[G]):
             self._ticker = asyncio.get_running_loop().call_later(pause, self._tick)
 
     def _tick(self) -> None:
-        """Update orders whose position changed by a tenth or more, and no others: each update is written to disk."""
+        """Update only orders whose position changed by a tenth or more, because each update is written to disk."""
         self._ticker = None
         for place, position in self._lines.positions().items():
             place.position = position

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Probes:
-    """Makes at most one probe per key at a time, by `call`, which raises Fault."""
+    """Makes at most one probe per key at a time. `call` makes a probe, and raises Fault."""
 
     def __init__(self, call: Callable[[Account], Awaitable[None]], keys: KeyPool) -> None:
         self._keys = keys
@@ -45,12 +45,12 @@ class Probes:
             fault = error
             log.info("probe failed", key=key.alias, reason=str(error))
         except Exception:
-            # A bug in the reading of one answer must not keep the key out of service permanently.
+            # A bug in reading one answer must not keep the key out of service permanently.
             log.exception("probe crashed", key=key.alias)
             fault = UpstreamUnavailable("Internal error in a probe.")
         finally:
             del self._running[key]
         if isinstance(fault, KeyFault | EgressFault | UpstreamFault):
             self._keys.report(key, fault)
-        else:  # the fault of an order proves nothing about the key
+        else:  # the probe succeeded, or its fault proves nothing about the key
             self._keys.proven(key)

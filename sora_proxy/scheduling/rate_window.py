@@ -31,14 +31,14 @@ class SlidingWindow:
         self._uses.append(now)
 
     def undo(self, uses: Iterable[float]) -> None:
-        """Remove the uses of these times, because they did not happen. Uses from before the last minute may be gone
-        already."""
+        """Remove the uses at these times, because they did not happen. Uses from before the last minute may already be
+        gone."""
         for use in uses:
             with contextlib.suppress(ValueError):
                 self._uses.remove(use)
 
     def restamp(self, uses: Collection[float], now: float) -> None:
-        """Move uses of these times to the time `now`."""
+        """Move the uses at these times to the time `now`."""
         self.undo(uses)
         self._uses.extend([now] * len(uses))
 

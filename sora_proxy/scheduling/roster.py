@@ -1,11 +1,11 @@
-"""Roster: the choice of the key that serves next, which is the one with the fewest grants relative to its weight.
+"""Roster: chooses the key that serves next, which is the one with the fewest grants relative to its weight.
 
 Each key has a share: the number of its grants, divided by its weight. The key with the lowest share is next. A key that
 could not serve for a while continues from the share of the others and does not catch up. Keys that serve the same
 models are a group; if no key is restricted to some models, there is one group. The cost of every step grows with the
 number of groups and the logarithm of the number of keys, because a key is checked only when it changed, or when it can
-serve again. A key that cools down for a family of models is in two groups: in that of the other models, and, asleep
-until the end of the cooldown, in that of all its models. So orders for the family still have a line to wait in.
+serve again. A key that is cooling down for a family of models is in two groups: in the group of its other models, and,
+asleep until the cooldown ends, in the group of all its models. So orders for the family still have a line to wait in.
 """
 
 import heapq
@@ -53,8 +53,8 @@ class Roster:
         # The groups of each key, and the moment from which it serves each of them.
         self._stages: dict[Key, Mapping[Models, float]] = {}
         self._number = 0
-        # The share of the last key that served: for each combination of groups that could serve, and the highest of
-        # all.
+        # The share of the key that served last, for each combination of groups that could serve, and the highest of
+        # these shares.
         self._shares: dict[tuple[Models, ...], float] = {}
         self._share = 0.0
 
@@ -64,7 +64,7 @@ class Roster:
         return self._groups.keys()
 
     def keys(self, groups: Iterable[Models]) -> dict[Key, float]:
-        """The keys of these groups, and the moment from which each serves in one of them."""
+        """The keys of these groups, and the moment from which each key serves in one of them."""
         keys: dict[Key, float] = {}
         for models in groups:
             for key in self._groups[models].entries:
@@ -72,7 +72,7 @@ class Roster:
         return keys
 
     def update(self, key: Key, now: float) -> None:
-        """Note, after a change of a key, when it can serve and which models."""
+        """Note, after a change of a key, when it can serve and which models it serves."""
         stages, before = key.stages(now), self._stages.get(key)
         if stages is not before and stages != before:
             self._regroup(key, stages)

@@ -1,12 +1,13 @@
-"""TaskLimit: the maximum number of concurrent tasks of a key, as the operator set it and as refusals show it.
+"""TaskLimit: the maximum number of concurrent tasks of a key, as the operator configured it, and as refusals show it.
 
-A learned limit may become obsolete, for example when the account has a better plan, or another program that used it has
-ended. So it grows by one at a time while it is reached. If the limit is still right, that costs one refused order.
+A learned limit may become obsolete, for example because the account gets a better plan, or because another program
+stops using the account. A learned limit that is reached therefore grows, by one at a time. If the limit is still right,
+each growth costs one refused order.
 """
 
 import math
 
-GROWTH_SECONDS = 600.0  # without a refusal before the limit grows by one
+GROWTH_SECONDS = 600.0  # time without a refusal before the limit grows by one
 
 
 class TaskLimit:
@@ -30,7 +31,7 @@ class TaskLimit:
         self._set(tasks)
 
     def accepted(self, tasks: int, now: float) -> bool:
-        """Note that the back end accepted an order, with which the key has this many tasks. Returns whether the limit
+        """Note that the back end accepted an order, after which the key has this many tasks. Returns whether the limit
         grew."""
         if self.learned is None or tasks < self.learned or now - self._since < GROWTH_SECONDS:
             return False

@@ -1,4 +1,4 @@
-"""Waiting: the wait for a key in the lines of one or several pools at once."""
+"""Waiting: waits for a key in the lines of one or several pools at the same time."""
 
 import asyncio
 import math
@@ -9,16 +9,16 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 
-OnWait = Callable[[int, int | None], Awaitable[None]]  # takes a position in line and the expected seconds
+OnWait = Callable[[int, int | None], Awaitable[None]]  # takes a position in line and the expected wait in seconds
 PlaceIn = tuple[KeyPool, Place[Lease]]
 
 
 async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPool, Lease]:
-    """Wait for the first key that one of the pools has for an order; the pools of earlier places take precedence.
+    """Wait until one of the pools has a key for an order; the pools of earlier places take precedence.
 
-    `on_wait` gets the position in the line with the shortest wait whenever it changed noticeably, at most about once a
-    second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be chosen
-    again, or the error for which all pools refused the order.
+    `on_wait` gets the position in the line with the shortest wait whenever it has changed noticeably, at most about
+    once a second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be
+    chosen again, or, if all pools refused the order, the error of the first pool.
     """
     updated = asyncio.Event()
     entered: list[PlaceIn] = []
@@ -46,7 +46,7 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
 
 
 def _refusal(entered: Sequence[PlaceIn]) -> Exception | None:
-    """The error for which the order leaves the lines; None while it waits in one of them."""
+    """The error that makes the order leave the lines; None while it waits in one of them."""
     refusals = [place.refusal for _, place in entered if place.refusal is not None]
     rerouted = next((each for each in refusals if isinstance(each, Rerouted)), None)
     if rerouted is not None or len(refusals) < len(entered):
@@ -60,6 +60,6 @@ async def _show(entered: Sequence[PlaceIn], on_wait: OnWait) -> None:
         for pool, place in entered
         if place.waiting
     ]
-    if len(waits) == len(entered):  # else one of them has a grant or a refusal
+    if len(waits) == len(entered):  # otherwise one of the places has a grant or a refusal
         seconds, position = min(waits)
         await on_wait(position, math.ceil(seconds) if math.isfinite(seconds) else None)

@@ -1,4 +1,7 @@
-"""The keys of clients and operators. There is no default secret: an unset admin key is generated, in a 0600 file."""
+"""The keys of clients and operators.
+
+There is no default secret: if no admin key is set, one is generated and stored in a file with mode 0600.
+"""
 
 import functools
 import hashlib
@@ -19,7 +22,7 @@ def fingerprint(secret: str) -> str:
 @dataclass(frozen=True)
 class Access:
     """The accepted keys: `client_key` for clients, `admin_key` for the operator, `others` are additional client keys.
-    `generated` is set if this start made the admin key; `key_file` is the file of a generated one."""
+    `generated`: the admin key was generated at this startup. `key_file` is the file of a generated admin key."""
 
     client_key: str
     admin_key: str
@@ -35,18 +38,18 @@ class Access:
 
     @functools.cached_property
     def weights(self) -> dict[str, float]:
-        """The shares of the queue, by the fingerprints of client keys; the share of all others is 1."""
+        """The shares of the queue, by the fingerprints of client keys. Any other key has the share 1."""
         return {fingerprint(other.token): other.weight for other in self.others}
 
     @functools.cached_property
     def names(self) -> dict[str, str]:
-        """The operator's names of the client keys, by their fingerprints."""
+        """The operator's names for the client keys, by the keys' fingerprints."""
         names = {fingerprint(self.client_key): "client", fingerprint(self.admin_key): "admin"}
         return names | {fingerprint(other.token): other.name for other in self.others}
 
 
 def load_access(settings: Settings) -> Access:
-    """The keys of the settings, else those of the data folder, else new ones.
+    """The keys of the settings. An admin key that is not set is read from the data folder, or generated there.
 
     Raises ConfigurationError if the file with the generated key can't be read or written.
     """

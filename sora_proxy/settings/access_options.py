@@ -34,8 +34,8 @@ class AccessSettings(BaseSettings):
     )
     base_url: AtRunTime[PublicUrl | None] = Field(
         None,
-        description="Public address of this server, with which the links to images begin. Unset: the address that the "
-        "client used.",
+        description="Public address of this server. Links to images begin with it. Unset: the address that the client "
+        "used.",
         examples=["https://images.example.com"],
     )
     trusted_proxies: TrustedProxies = Field(
@@ -47,7 +47,7 @@ class AccessSettings(BaseSettings):
     cors_origins: Origins = Field(
         (),
         description="Origins of web pages that may call the API from a browser, comma-separated; `*` allows all. "
-        "Unset: none.",
+        "Unset: no origin is allowed.",
         examples=["https://chat.example.com"],
     )
 
@@ -64,6 +64,6 @@ class AccessSettings(BaseSettings):
     client_keys: ClientKeys = Field(
         (),
         description="Additional client keys: a JSON list of objects with `key`, `name` and `weight` (the key's "
-        "share of the queue). Unset: none.",
+        "share of the queue). Unset: no additional keys.",
         examples=['[{"key": "sk-…", "name": "open-webui", "weight": 2}]'],
     )

@@ -1,4 +1,4 @@
-"""Accounts and proxies: the token and the egress of calls to a back end. A proxy of None means a direct connection."""
+"""Accounts and proxies: the token and the egress of calls to a back end. None as a proxy means a direct connection."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 class Proxy:
     """An HTTP or SOCKS5 proxy. `url` has no credentials: they are separate fields, so that no exception prints them.
 
-    Its scheme is `http`, `https` or `socks5h`: the proxy resolves host names.
+    Its scheme is `http`, `https` or `socks5h`, and the proxy resolves host names.
     """
 
     url: str
@@ -32,8 +32,8 @@ class Proxy:
 class Account:
     """An upstream key as one call to a back end uses it.
 
-    `key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None: a direct connection.
-    `base_url`, `headers` and `region` are set if the key has its own.
+    `key_id` identifies the key, `token` authenticates it, `egress` is the proxy of the call; None: a direct connection.
+    `base_url`, `headers` and `region` are set if the key has values of its own.
     """
 
     key_id: str

@@ -37,7 +37,7 @@ class BackendSettings(AccessSettings):
     )
     backends: BackendConfigs = Field(
         (),
-        description="Several back ends, a JSON list or the name of a file that contains one. It can't be combined "
+        description="Several back ends: a JSON list, or the name of a file that contains one. Can't be combined "
         "with UPSTREAM, COMFYUI_URL, SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE. Unset: the one back "
         "end that UPSTREAM chooses.",
         examples=[BACKENDS_EXAMPLE],
@@ -51,7 +51,7 @@ class BackendSettings(AccessSettings):
     )
     openai_base_url: HttpUrl = Field(
         "https://api.openai.com/v1",
-        description="Address of the server that UPSTREAM=openai uses, with the path before `/images/generations`.",
+        description="Address of the server that UPSTREAM=openai uses, including the path before `/images/generations`.",
         examples=["http://localhost:8080/v1"],
     )
     openai_api_key: SecretStr | None = Field(
@@ -62,7 +62,8 @@ class BackendSettings(AccessSettings):
     )
     openai_models: Names = Field(
         (),
-        description="Models of the server that UPSTREAM=openai uses, comma-separated. Unset: all that it lists.",
+        description="Models of the server that UPSTREAM=openai uses, comma-separated. Unset: all models that the "
+        "server lists.",
         examples=["gpt-image-2,dall-e-3"],
     )
     openai_profile: str | None = Field(
@@ -73,20 +74,20 @@ class BackendSettings(AccessSettings):
     )
     comfyui_url: Servers = Field(
         ("http://127.0.0.1:8188",),
-        description="Addresses of the ComfyUI servers, comma-separated. Each gets one order at a time. See "
+        description="Addresses of the ComfyUI servers, comma-separated. Each server gets one order at a time. See "
         "docs/comfyui.md.",
         examples=["http://10.0.0.5:8188,http://10.0.0.6:8188"],
     )
     comfyui_extra_headers: LoginHeadersText = Field(
         {},
-        description="Additional headers for the servers of COMFYUI_URL, a JSON object; `Authorization` may be "
-        "one, for a proxy that requires a login. Unset: none.",
+        description="Additional headers for the servers of COMFYUI_URL, a JSON object. `Authorization` is allowed, "
+        "for a proxy that requires a login. Unset: no additional headers.",
         examples=['{"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}'],
     )
     workflows_dir: Path = Field(
         Path("config/workflows"),
         description="Folder of ComfyUI workflows, each NAME.json with NAME.map.json. An edit takes effect within ten "
-        "seconds. A folder that is set must exist.",
+        "seconds. If the option is set, the folder must exist.",
         examples=["config/workflows"],
     )
     sora_base_url: HttpUrl = Field(
@@ -96,7 +97,7 @@ class BackendSettings(AccessSettings):
     )
     sora_extra_headers: HeadersText = Field(
         {},
-        description="Additional headers for the server of SORA_BASE_URL, a JSON object. Unset: none.",
+        description="Additional headers for the server of SORA_BASE_URL, a JSON object. Unset: no additional headers.",
         examples=['{"oai-device-id": "…"}'],
     )
     api_keys: UpstreamKeys = Field(
@@ -107,25 +108,25 @@ class BackendSettings(AccessSettings):
     keys_storage_file: Path = Field(
         Path("api_keys.json"),
         description="File with upstream keys, in the format of API_KEYS. It is not read if API_KEYS is set. An edit "
-        "takes effect within seconds. A file that is set must exist.",
+        "takes effect within seconds. If the option is set, the file must exist.",
         examples=["api_keys.json"],
     )
     proxies: AtRunTime[Proxies] = Field(
         (),
-        description="Egresses to back ends, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies. The first "
-        "one that is not cooling down is used. Unset: PROXY_HOST, else a direct connection.",
+        description="Egresses to back ends, comma-separated: `direct`, or HTTP, HTTPS or SOCKS5 proxies. The first "
+        "egress that is not cooling down is used. Unset: PROXY_HOST, else a direct connection.",
         examples=[PROXY_EXAMPLE],
     )
     proxy_host: HostName | None = Field(
         None,
-        description="Host of an HTTP proxy that is the only egress. Ignored if PROXIES is set. Unset: no proxy.",
+        description="Host of an HTTP proxy, which is then the only egress. Ignored if PROXIES is set. Unset: no proxy.",
         examples=["127.0.0.1"],
     )
     proxy_port: int | None = Field(
         None,
         ge=1,
         le=65535,
-        description="Port of the proxy that PROXY_HOST names. It must be set if PROXY_HOST is.",
+        description="Port of the proxy that PROXY_HOST names. It must be set if PROXY_HOST is set.",
         examples=["7890"],
     )
     proxy_user: str | None = Field(
@@ -157,23 +158,23 @@ class BackendSettings(AccessSettings):
     )
     result_allow: Hosts = Field(
         (),
-        description="Private hosts from which results may be fetched, besides that of SORA_BASE_URL: host or "
-        "host:port, comma-separated. Unset: none.",
+        description="Private hosts from which results may be fetched, besides the host of SORA_BASE_URL: host or "
+        "host:port, comma-separated. Unset: no other private host.",
         examples=["media.local:8080,10.0.0.7"],
     )
     settle_time: float = Field(
         20.0,
         ge=0,
         le=600,
-        description="How long an order of unknown outcome is searched for at the back end, in seconds. It must be "
-        "longer than the back end takes to list a new task.",
+        description="How long to keep searching the back end for an order whose outcome is unknown, in seconds. It "
+        "must be longer than the back end takes to list a new task.",
         examples=["20"],
     )
     on_unknown: Literal["auto", "requeue", "fail"] = Field(
         "auto",
-        description="What happens to an order of unknown outcome that is not found: `auto` sends it again only if "
-        "a search proved that the back end does not have it, `requeue` even if no search is possible, "
-        "and `fail` never sends it again.",
+        description="What happens to an order whose outcome is unknown, unless a search finds it: `auto` sends it "
+        "again only if the search proved that the back end does not have it, `requeue` sends it again even if no "
+        "search is possible, and `fail` never sends it again.",
         examples=["auto"],
     )
     on_lost: Literal["fail", "requeue"] = Field(
@@ -199,16 +200,16 @@ class BackendSettings(AccessSettings):
     )
     model_aliases: Aliases | None = Field(
         None,
-        description="Other names of models, comma-separated NAME=MODEL; `*` in a name matches any text. Unset: "
+        description="Aliases for models: NAME=MODEL, comma-separated; `*` in a name matches any text. Unset: "
         "gpt-image-1, gpt-image-1-mini, gpt-image-1.5, gpt-image-2, chatgpt-image-latest, dall-e-2, "
-        "dall-e-3 and gpt-image-* are names of DEFAULT_MODEL or, without it, of the image model that "
+        "dall-e-3 and gpt-image-* are aliases for DEFAULT_MODEL or, if that is unset, for the image model that "
         "the first back end prefers.",
         examples=["dall-e-3=sora-image"],
     )
     max_images_per_day: int | None = Field(
         None,
         ge=1,
-        description="How many images may be ordered on a UTC day, at all back ends together; further orders get "
+        description="How many images may be ordered per UTC day, across all back ends. Further orders get "
         "429. `max_images_per_day` in the `options` of a back end is an additional cap for that back "
         "end. Unset: no cap.",
         examples=["500"],

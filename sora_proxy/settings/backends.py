@@ -1,4 +1,4 @@
-"""The option BACKENDS: several back ends at once, as a JSON list or as the name of a file that holds one."""
+"""The option BACKENDS: several back ends at once, as a JSON list or as the name of a file that contains one."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ def _models(value: Any) -> Any:
     if not isinstance(value, list | tuple | dict):
         raise ValueError("must be a list of names, or an object that maps names for clients to names at the back end")  # noqa: TRY004
     if not value:
-        raise ValueError("must name a model. Leave it unset for all models of the back end")
+        raise ValueError("must contain at least one model. To serve all models of the back end, leave it unset")
     names = [*value, *value.values()] if isinstance(value, dict) else list(value)
     if not all(isinstance(name, str) and name.isprintable() and 0 < len(name) <= MAX_MODEL_NAME for name in names):
         raise ValueError(f"must contain names of 1 to {MAX_MODEL_NAME} printable characters")
@@ -42,7 +42,7 @@ Models = Annotated[tuple[ModelName, ...] | dict[ModelName, ModelName], BeforeVal
 
 
 class EntryOptions(BaseModel):
-    """The options of every kind of back end, and those of its own kind, which its module checks. Null is unset."""
+    """The options that every back end has, and those of its kind, which the kind's module checks. Null means unset."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(without_hidden)]]
@@ -63,7 +63,7 @@ class EntryOptions(BaseModel):
 
 
 class LoginOptions(EntryOptions):
-    """The options of kinds whose headers may hold the login of a proxy in front of the server."""
+    """The options of kinds whose headers may contain the login of a proxy in front of the server."""
 
     extra_headers: LoginHeaders = {}
 
@@ -71,7 +71,7 @@ class LoginOptions(EntryOptions):
 class BackendConfig(BaseModel):
     """One back end. `kind` is its protocol, `keys` are as in API_KEYS.
 
-    `models` lists the models to serve, or maps names here to the back end's own; unset: all that it has. A back end
+    `models` lists the models to serve, or maps names for clients to the back end's own; unset: all models. A back end
     that is not `enabled` finishes its orders and accepts no new ones.
     """
 
@@ -99,7 +99,7 @@ class BackendConfig(BaseModel):
         return [value for values in groups for value in values if isinstance(value, str)]
 
     def record(self) -> dict[str, Any]:
-        """Its fields as they are stored, secrets included. Its keys are stored separately."""
+        """The fields of the back end as they are stored, secrets included. Its keys are stored separately."""
         return self.model_dump(mode="json", exclude={"keys"})
 
 

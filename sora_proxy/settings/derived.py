@@ -1,4 +1,4 @@
-"""Values that are derived from several options."""
+"""Derives values from the options, most of them from several options."""
 
 import re
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ CHOOSING_OPTIONS = (*SORA_OPTIONS, "comfyui_url")  # each of them chooses a back
 
 
 def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
-    """The egresses to the back end, in the order of their use; None is a direct connection."""
+    """The egresses to back ends, in the order of preference; None is a direct connection."""
     url = f"http://{settings.proxy_host}:{settings.proxy_port}"
     older_form = Proxy(url, settings.proxy_user, settings.proxy_pass) if settings.proxy_host else None
     return settings.proxies or (older_form,)
 
 
 def upstream_of(settings: Settings) -> str:
-    """The value of UPSTREAM. COMFYUI_URL alone chooses comfyui."""
+    """The value of UPSTREAM; `comfyui` if only COMFYUI_URL is set."""
     chosen = settings.upstream == AUTO and "comfyui_url" in settings.model_fields_set
     return COMFYUI if chosen else settings.upstream
 
@@ -71,7 +71,7 @@ def _comfyui(settings: Settings) -> BackendConfig:
 
 
 def _server_name(url: str, number: int) -> str:
-    """Host, port and path of a server as the name of a key: other characters replaced, at most `MAX_KEY_NAME` long."""
+    """The name of a server's key: host, port and path, with other characters replaced, at most `MAX_KEY_NAME` long."""
     parts = urlsplit(url)
     name = re.sub(r"[^\w.:-]+", "-", parts.netloc + parts.path).strip("-")
     ending = f"-{number}"
@@ -79,7 +79,7 @@ def _server_name(url: str, number: int) -> str:
 
 
 def sora_is_chosen(settings: Settings) -> bool:
-    """Whether an option is set that chooses Sora as the back end, whatever its value."""
+    """Whether any option that chooses Sora as the back end is set, whatever its value."""
     return not settings.model_fields_set.isdisjoint(SORA_OPTIONS)
 
 

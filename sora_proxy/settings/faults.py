@@ -1,4 +1,4 @@
-"""Messages for the faults that pydantic finds: the place of each fault and a valid value, in the terms of JSON."""
+"""Turns the faults that pydantic finds into messages: where each fault is, and what is wrong, in the terms of JSON."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ WORDS = {
 
 
 def words_of(fault: Mapping[str, Any]) -> str:
-    """The message for one of pydantic's faults, beginning with a small letter and without the value."""
+    """The message for one of pydantic's faults, beginning with a lower-case letter and without the value."""
     words = WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
     if words.startswith("Value"):  # pydantic counts the characters of a secret as items
         words = words.replace("items after validation", "characters")
@@ -26,7 +26,7 @@ def words_of(fault: Mapping[str, Any]) -> str:
 
 
 def place_of(parts: Iterable[int | str]) -> str:
-    """The position of a value, like `.keys[0].name`."""
+    """The position of a value, such as `.keys[0].name`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
 
 

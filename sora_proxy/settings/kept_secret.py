@@ -19,7 +19,7 @@ def read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
         raise ConfigurationError([f"DATA_DIR: {path}: {error.strerror}. Example: DATA_DIR=data"]) from None
     except UnicodeDecodeError:
         raise ConfigurationError(
-            [f"DATA_DIR: {path}: does not contain a key. Remove it to have a new one generated"]
+            [f"DATA_DIR: {path}: does not contain a key. Remove the file to get a new key"]
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The types of the settings' values, and how each is read from a line of text. Errors say which values are valid."""
+"""The types of the settings' values, and how each is read from a line of text. Errors state which values are valid."""
 
 import contextlib
 import ipaddress
@@ -27,12 +27,12 @@ from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 OUR_HEADERS = {"content-length", "transfer-encoding"}
-LOGIN_HEADER = "authorization"  # reserved, because it holds the token of a key
-HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
+LOGIN_HEADER = "authorization"  # reserved, because it contains the token of a key
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # optionally with a port
 # The proxy always resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
-SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
+SOCKS_CREDENTIALS = range(1, 128)  # the lengths in bytes that the SOCKS library can send
 UNIX_PEER = "unix"  # the address of every client of a unix socket
 MAX_MODEL_NAME = 200  # characters
 T = TypeVar("T")
@@ -85,9 +85,9 @@ def _public_url(value: str) -> str:
 
 
 def _is_unspecified(host: str) -> bool:
-    """Whether a host is 0.0.0.0 or ::, in any of the forms that programs take."""
+    """Whether a host is 0.0.0.0 or ::, in any of the forms that programs accept."""
     try:
-        return socket.inet_aton(host) == bytes(4)  # takes 0 and 0x0 too
+        return socket.inet_aton(host) == bytes(4)  # accepts 0 and 0x0, too
     except OSError:
         with contextlib.suppress(ValueError):
             return ipaddress.ip_address(host).is_unspecified
@@ -95,7 +95,7 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Origins as browsers send them: scheme, host and perhaps a port, in small letters."""
+    """Origins as browsers send them: scheme, host and optionally a port, in lower case."""
     origins = tuple(origin.rstrip("/").lower() for origin in value)
     if not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("must be origins like https://chat.example.com, or `*`")
@@ -104,7 +104,7 @@ def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     if not all(HOST.fullmatch(host) for host in value):
-        raise ValueError("must be hosts like media.local or 10.0.0.7:8080, an IPv6 address in brackets")
+        raise ValueError("must be hosts like media.local or 10.0.0.7:8080, with IPv6 addresses in brackets")
     return value
 
 
@@ -139,7 +139,7 @@ def _without_login(value: dict[str, str]) -> dict[str, str]:
 
 def _servers(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
-        raise ValueError("must name at least one server")
+        raise ValueError("must contain at least one server")
     if len(set(value)) < len(value):
         raise ValueError("contains the same server twice")
     return value
@@ -154,7 +154,7 @@ def _proxies(value: Any) -> Any:
 
 
 def _proxy(address: str) -> Proxy | None:
-    """A proxy by its address, or None for `direct`. No error repeats the address, which may hold a password."""
+    """The proxy at an address, or None for `direct`. No error repeats the address, which may contain a password."""
     if address == "direct":
         return None
     try:
@@ -205,11 +205,11 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 
 
 class UpstreamKey(BaseModel):
-    """One upstream account. `weight` is its share, `max_rpm` the submits it may take in any 60 seconds,
-    `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned),
-    `proxy` its egresses in the order of their use (unset: those of the server), `notes` is free text. `base_url` and
-    `headers` are for the calls with this key. `models` are the back end's own names of the models that it may be used
-    for (empty: all), `region` is the region of an account that has one. `key` is empty at a back end that needs none.
+    """One upstream account. `weight` is its share, `max_rpm` the number of submits in any 60 seconds, `max_concurrent`
+    the number of tasks at once (unset: the limit is learned from the back end's refusals), `proxy` its egresses in the
+    order of preference (unset: the egresses of the server), `notes` is free text. `base_url` and `headers` are for the
+    calls with this key. `models` are the back end's own names of the models for which the key is used (empty: all),
+    `region` is the region of an account that has one. `key` is empty if the back end needs none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -238,7 +238,7 @@ class UpstreamKey(BaseModel):
         return [*filter(None, [self.token]), *passwords, *self.headers.values()]
 
     def record(self) -> dict[str, Any]:
-        """Its fields as in a key file, secrets included."""
+        """The fields of the key as in a key file, secrets included."""
         token = {"key": self.token} if self.token else {}
         fields = {name: getattr(self, name) for name in UpstreamKey.model_fields if name != "key"}
         proxy = ",".join(proxy.address if proxy else "direct" for proxy in self.proxy)

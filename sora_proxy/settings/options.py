@@ -1,6 +1,7 @@
 """Settings: every option with its default and its check. `reading.py` reads them once, at startup.
 
-Sources, the first one wins: the environment, `.env`, `config/sora_proxy.env`, the defaults. Durations are seconds.
+The first source that has an option wins: the environment, `.env`, `config/sora_proxy.env`, the defaults. Durations are
+seconds.
 """
 
 from pathlib import Path
@@ -43,8 +44,9 @@ class Settings(BackendSettings):
         gt=0,
         le=86400,
         description="Longest expected wait for a key, in seconds. Orders that would wait longer get 429. An order "
-        "that the back end refuses for now is offered again for the same time, up to a minute. Unset: "
-        "QUEUE_TIMEOUT for servers that make one image at a time, such as ComfyUI, and 120 for other back ends.",
+        "that the back end refuses temporarily is offered again for up to this time, but for at most one minute. "
+        "Unset: QUEUE_TIMEOUT for servers that make one image at a time, such as ComfyUI, and 120 for other back "
+        "ends.",
         examples=["120"],
     )
     queue_timeout: float = Field(
@@ -72,8 +74,8 @@ class Settings(BackendSettings):
     )
     side_calls: bool = Field(
         True,
-        description="Whether requests that chat programs make for themselves (titles, tags, follow-ups) are answered "
-        "here, without an image.",
+        description="Whether requests that chat programs make for their own use (titles, tags, follow-ups) are "
+        "answered by this server, without an image.",
         examples=["True"],
     )
     side_call_prompts: Texts = Field(
@@ -142,8 +144,9 @@ class Settings(BackendSettings):
     )
     image_localization: AtRunTime[bool | None] = Field(
         None,
-        description="Whether images are stored here and links lead here; otherwise links lead to the back end. "
-        "Unset: with the simulator. Images that have no address for clients, as ComfyUI's, are always stored here.",
+        description="Whether images are stored on this server and links point to it; otherwise links point to the back "
+        "end. Unset: images are stored here, except those of back ends of the kind `sora`. Images that clients can't "
+        "fetch from the back end, such as ComfyUI's, are always stored here.",
         examples=["True"],
     )
     image_input: Literal["public", "off"] = Field(
@@ -155,20 +158,20 @@ class Settings(BackendSettings):
     image_input_allow: Names = Field(
         (),
         description="Private hosts from which reference images may be fetched: host or host:port, comma-separated. "
-        "Unset: none.",
+        "Unset: no private host.",
         examples=["nas.local:8080"],
     )
     retention_days: float = Field(
         30.0,
         ge=0,
         le=36500,
-        description="How many days ended orders and their images are kept. 0: for ever.",
+        description="How many days ended orders and their images are kept. 0: no limit.",
         examples=["30"],
     )
     retention_count: int = Field(
         100_000,
         ge=0,
-        description="How many ended orders are kept, with their images; the oldest are removed first. 0: all.",
+        description="How many ended orders are kept, with their images; the oldest are removed first. 0: no limit.",
         examples=["100000"],
     )
 
@@ -176,7 +179,7 @@ class Settings(BackendSettings):
     webhook_allow: Names = Field(
         (),
         description="Hosts to which webhooks may be sent: host or host:port, comma-separated; `*` allows any "
-        "public host, over HTTPS. Unset: none.",
+        "public host, over HTTPS. Unset: no host.",
         examples=["hooks.example.com,*"],
     )
     webhook_secret: WebhookSecret | None = Field(
@@ -192,7 +195,7 @@ class Settings(BackendSettings):
         ge=0,
         le=3600,
         description="How long a shutdown may take, in seconds. It must be shorter than the time that Docker, "
-        "Kubernetes or systemd grants.",
+        "Kubernetes or systemd allows.",
         examples=["25"],
     )
     verbose_logging: AtRunTime[bool] = Field(

@@ -1,6 +1,7 @@
 """Configuration: reads the settings, and explains each value that can't be used.
 
-A fault is one line: the option, what is wrong, an example. Values that are or may hold secrets are not shown.
+Each fault is reported in one line: the option, what is wrong, and an example. Values that are secrets, or may contain
+them, are not shown.
 """
 
 import difflib
@@ -19,10 +20,10 @@ from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.listening import is_loopback
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
-MIN_ADMIN_KEY_LENGTH = 16  # everybody who can reach the server can try to guess it
+MIN_ADMIN_KEY_LENGTH = 16  # because anyone who can reach the server can try to guess the key
 OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # prefixes that are often put before the name of an option
 MIN_SIMILARITY = 0.85  # minimum similarity of a misspelt option, from 0 to 1
-# Names in the types of options whose values are not shown.
+# The value of an option is not shown if the option's type contains one of these names.
 SECRET_KINDS = ("Secret", "UpstreamKey", "BackendConfig", "ClientKey", "Proxy", "dict")
 
 
@@ -63,7 +64,7 @@ def misspelt_options() -> Iterator[tuple[str, str]]:
 def signs_of_a_backend() -> list[str]:
     """Signs that the operator meant to configure a back end: empty variables and misspelt option names.
 
-    A secret that is missing in a deployment becomes an empty variable. Returns one line per fault.
+    For example, a secret that is missing from a deployment becomes an empty variable. Returns one line per fault.
     """
     on_purpose = "To use simulator images on purpose, set UPSTREAM=simulator"
     given, names = _source_values(), [option.upper() for option in (*CHOOSING_OPTIONS, "upstream")]
@@ -76,13 +77,13 @@ def signs_of_a_backend() -> list[str]:
 
 
 def _source_values() -> dict[str, str | None]:
-    """All values of the sources, by names in small letters, empty values included. The environment wins."""
+    """All values of the sources, by lower-case names, empty values included. The environment wins."""
     files = DotEnvSettingsSource(Settings, env_ignore_empty=False).env_vars
     return dict(files) | {name.lower(): value for name, value in os.environ.items()}
 
 
 def _unreadable_files() -> Iterator[str]:
-    """The faults of settings files that exist but are not files, such as the folder that a failed mount leaves."""
+    """The faults of settings files that are not regular files, such as the folder that a failed mount leaves behind."""
     for path in map(Path, SETTINGS_FILES):
         if (path.is_symlink() or path.exists()) and not path.is_file():
             yield f"{path}: is not a file. Remove it, or put the settings file there"
@@ -116,7 +117,9 @@ def _cross_checks(settings: Settings) -> list[str]:
 
 def _faults_of_openai(settings: Settings) -> Iterator[str]:
     for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
-        yield f"{option.upper()}: is not for UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
+        yield (
+            f"{option.upper()}: can't be used with UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
+        )
     if settings.openai_api_key is None and "openai_base_url" not in settings.model_fields_set:
         yield "OPENAI_API_KEY: must be set. For another server, set OPENAI_BASE_URL. Example: OPENAI_API_KEY=sk-…"
 
@@ -124,11 +127,11 @@ def _faults_of_openai(settings: Settings) -> Iterator[str]:
 def _faults_of_comfyui(settings: Settings) -> Iterator[str]:
     chosen = "COMFYUI_URL" if settings.upstream == AUTO else "UPSTREAM=comfyui"
     for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
-        yield f"{option.upper()}: is not for {chosen}. Use COMFYUI_URL alone, or BACKENDS"
+        yield f"{option.upper()}: can't be used with {chosen}. Use COMFYUI_URL alone, or BACKENDS"
 
 
 def explain(error: ValidationError) -> Iterable[str]:
-    """One line per fault: the option, what is wrong, an example. Values that are or may hold secrets are not shown."""
+    """One line per fault: the option, what is wrong, and an example. Values that may contain a secret are not shown."""
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
         field = Settings.model_fields.get(name)

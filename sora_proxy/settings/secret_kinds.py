@@ -22,7 +22,7 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def webhook_secret(value: SecretStr) -> SecretStr:
-    """Check a secret's form, which the Standard Webhooks specification defines. Raises ValueError."""
+    """Check that a secret has the form that the Standard Webhooks specification defines. Raises ValueError."""
     prefix, _, encoded = value.get_secret_value().partition("_")
     try:
         size = len(base64.b64decode(encoded, validate=True))
@@ -63,7 +63,7 @@ def without_hidden(value: Any) -> Any:
     """Check that no value of an object is still hidden. Raises ValueError."""
     for name, text in value.items() if isinstance(value, dict) else ():
         if text == HIDDEN:
-            raise ValueError(f"has {HIDDEN} for {name[:40]!r}, which keeps a present value, but no value is set")
+            raise ValueError(f"has {HIDDEN} for {name[:40]!r}, which keeps the current value, but none is set")
     return value
 
 

@@ -1,7 +1,8 @@
-"""Which server answers without a real back end? Simulated servers, for demonstrations and tests. This folder itself has
-Sora's web protocol.
+"""Which server answers without a real back end? Simulated servers, for demonstrations and tests. The modules directly
+in this folder simulate Sora's web protocol.
 
-`/simulator/faults` takes requests for faults, `/simulator/stats` shows what happened, `/simulator/wait` waits for it.
+Tests inject faults through `/simulator/faults`, read counts of calls from `/simulator/stats`, and wait for counts with
+`/simulator/wait`.
 """
 
 from sora_proxy.simulator.engine import Clocks

@@ -1,4 +1,7 @@
-"""Answering: counts every call of the protocol, and gives the normal answer or that of an injected fault."""
+"""Answering: counts every call of the protocol, and gives the normal answer or the one that an injected fault demands.
+
+`errors_as_json` turns every error into the protocol's error object.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def token_of(request: web.Request) -> str | None:
-    """Return the bearer token of a request, or None if it is missing or empty."""
+    """Return the bearer token of a request, or None if the token is missing or empty."""
     header = request.headers.get("Authorization", "")
     if not header.lower().startswith(SCHEME):
         return None
@@ -28,7 +31,7 @@ def token_of(request: web.Request) -> str | None:
 
 
 def account_token(request: web.Request) -> str:
-    """Return the token that names the account. Raises Refusal without one."""
+    """Return the token, which identifies the account. Raises Refusal if the request has no token."""
     token = token_of(request)
     if token is None:
         raise refusals.unauthorized()
@@ -36,7 +39,7 @@ def account_token(request: web.Request) -> str:
 
 
 def base_of(request: web.Request) -> str:
-    """Return the scheme, host and port by which the client reached this server."""
+    """Return the scheme, host and port at which the client reached this server."""
     return f"{request.scheme}://{request.host}"
 
 
@@ -70,7 +73,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 @web.middleware
 async def count_and_delay(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count a call of the protocol before and after its answer, and delay the answer if the options say so."""
+    """Count a call of the protocol when it arrives and when it is answered. Delay the answer if the options say so."""
     endpoint, simulator = request.match_info.route.name, request.app[SIMULATOR]
     if endpoint not in ENDPOINTS:
         return await handler(request)

@@ -1,4 +1,4 @@
-"""Artist: draws images in two threads outside of the event loop, and draws no image again while it is in the cache."""
+"""Artist: draws images in two threads outside of the event loop, and keeps the newest ones in a cache."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 THREADS = 2
 MAX_BYTES = 64 * 2**20
-AHEAD = 64  # images that may wait to be drawn before they are requested
+AHEAD = 64  # beyond this number of unfinished drawings, no image is drawn before it is requested
 
 Result = TypeVar("Result")
 
@@ -17,7 +17,7 @@ class Artist:
     """A small pool of threads, and a bounded cache of the images that they drew."""
 
     def __init__(self) -> None:
-        """Make the pool, whose threads start with the first job."""
+        """Create the pool. Its threads are started by the first jobs."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="simulator-artist")
         self._drawn: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
@@ -25,18 +25,18 @@ class Artist:
         self._drawing: dict[str, asyncio.Future[bytes]] = {}
 
     def begin(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Draw an image before it is requested, unless many images wait already."""
+        """Start to draw an image before it is requested, unless too many images are already waiting to be drawn."""
         if name not in self._drawn and name not in self._drawing and len(self._drawing) < AHEAD and not self._closed:
             self._start(name, draw)
 
     async def image(self, name: str, draw: Callable[[], bytes]) -> bytes:
-        """Return the image with this name, and draw it if that has not begun."""
+        """Return the image with this name. Draw it if it is neither in the cache nor being drawn."""
         if name in self._drawn:
             self._drawn.move_to_end(name)
             return self._drawn[name]
         if name not in self._drawing:
             self._start(name, draw)
-        # Others may wait for the same image, so a cancelled caller must not stop it.
+        # Other callers may wait for the same image, so a cancelled caller must not stop the drawing.
         return await asyncio.shield(self._drawing[name])
 
     def _start(self, name: str, draw: Callable[[], bytes]) -> None:
@@ -45,7 +45,7 @@ class Artist:
         drawing.add_done_callback(lambda done: self._finished(name, done))
 
     async def work(self, job: Callable[[], Result]) -> Result:
-        """Do another blocking job in the same threads."""
+        """Run another blocking job in the same threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, job)
 
     def forget(self) -> None:
@@ -54,7 +54,7 @@ class Artist:
         self._bytes = 0
 
     async def close(self) -> None:
-        """Finish the images that are being drawn, drop the others, and end the threads."""
+        """Finish the images that are being drawn, drop the waiting ones, and end the threads."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*self._drawing.values(), return_exceptions=True)

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(group: Any, option: Field[Any]) -> None:
-    """Add an option without a default, so that options of another wire are detected."""
+    """Add an option without a default. Any value then comes from the user, so options of another wire are detected."""
     name, meaning = f"--{option.name.replace('_', '-')}", option.metadata["meaning"]
     if isinstance(option.default, bool):
         group.add_argument(name, action="store_true", default=None, help=meaning)
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _given(arguments: argparse.Namespace, wire: Wire) -> dict[str, Any]:
-    """The options on the command line. Raises ValueError for those of another wire."""
+    """Return the options that the command line contains. Raises ValueError for an option of another wire."""
     names = {option.name for each in WIRES.values() for option in fields(each.options)}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     foreign = set(given) - {option.name for option in fields(wire.options)}

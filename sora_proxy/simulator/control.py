@@ -1,4 +1,4 @@
-"""Control: the routes of every simulator by which tests inject faults, see what happened, and wait for it."""
+"""Control: the routes with which tests control any simulator. They inject faults, and show or await counts of calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ MAX_WAIT_SECONDS = 600.0
 
 
 class Witness(Protocol):
-    """The record of a simulator's calls."""
+    """What the control routes need from a simulator's record of calls."""
 
     registered: int
 
     def seen(self, endpoint: str, token: str | None = None) -> int:
-        """Count the requests of an endpoint, of one token or of all."""
+        """Count the requests to an endpoint, with one token or with any."""
 
     async def wait_for(self, met: Callable[[], bool], timeout: float) -> None:
-        """Wait until `met`, at most `timeout` seconds."""
+        """Wait until `met` returns true, for at most `timeout` seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The objects that the routes use; `stats` takes their query."""
+    """The objects that the routes use; `stats` is called with the query of a request."""
 
     endpoints: frozenset[str]
     faults: FaultBook
@@ -59,12 +59,12 @@ def add_routes(app: web.Application) -> None:
 
 
 async def stats(request: web.Request) -> web.Response:
-    """Show what happened since the start or the last reset."""
+    """Show the counts since startup or the last reset."""
     return json_response(request.app[CONTROLS].stats(request.query))
 
 
 async def wait(request: web.Request) -> web.Response:
-    """Answer as soon as the counts reach those in the query, or with 504 after its `timeout` in seconds."""
+    """Answer as soon as the counts reach those in the query. After `timeout` seconds, answer with status 504."""
     controls, query = request.app[CONTROLS], request.query
     unknown = set(query) - {"endpoint", "token", "count", "registered", "struck", "timeout"}
     if unknown:
@@ -103,7 +103,7 @@ async def list_faults(request: web.Request) -> web.Response:
 
 
 async def add_faults(request: web.Request) -> web.Response:
-    """Put one rule, or each rule of a list, in force. If one is invalid, none is."""
+    """Put one rule, or each rule of a list, in force. If one rule is invalid, no rule is put in force."""
     faults = request.app[CONTROLS].faults
     try:
         orders = orjson.loads(await request.read())
@@ -123,7 +123,7 @@ async def remove_fault(request: web.Request) -> web.Response:
     """Drop one rule."""
     rule_id = request.match_info["id"]
     if not request.app[CONTROLS].faults.remove(rule_id):
-        raise Refusal(404, "fault_not_found", "No such rule is in force.")
+        raise Refusal(404, "fault_not_found", "No rule with this id is in force.")
     return json_response({"removed": rule_id})
 
 
@@ -131,7 +131,7 @@ def _number(text: str) -> float:
     try:
         number = float(text)
     except ValueError as error:
-        raise refusals.invalid("invalid_wait", f"{text!r} is no number.") from error
+        raise refusals.invalid("invalid_wait", f"{text!r} is not a number.") from error
     if not 0 <= number < float("inf"):
         raise refusals.invalid("invalid_wait", "A number must be zero or more.")
     return number

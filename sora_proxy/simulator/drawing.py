@@ -15,7 +15,7 @@ LETTER_SIZES = (42, 36, 30, 25, 21, 18)
 REFERENCE_SHORT_SIDE = 480  # the shorter side of the image for which LETTER_SIZES are chosen
 PAPER = (250, 250, 247)
 COMPRESSION = 6
-MARK = "simulator"  # in every image, to distinguish it from a real back end's
+MARK = "simulator"  # drawn on every image, to distinguish simulated images from real ones
 
 Box = tuple[int, int, int, int]
 
@@ -26,7 +26,7 @@ class UnusableImage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """The description of an image; `variant` counts from 1, and `upload` is a result of `preview_of`."""
+    """The description of an image. `variant` counts from 1, and `upload` is a small copy that `preview_of` made."""
 
     prompt: str
     variant: int
@@ -60,7 +60,7 @@ def preview_of(upload: bytes) -> bytes:
             image.draft("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))
             small = image.convert("RGBA")
     except UnidentifiedImageError as error:
-        raise UnusableImage("The file is no PNG, JPEG, WEBP or GIF image.") from error
+        raise UnusableImage("The file is not a PNG, JPEG, WEBP or GIF image.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableImage(f"The image has more than {MAX_PIXELS} pixels.") from error
     except (OSError, ValueError, SyntaxError) as error:
@@ -95,7 +95,7 @@ def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
 
 
 def _fitted(upload: bytes | None, size: tuple[int, int]) -> Image.Image:
-    if upload is None:  # it was dropped: a grey card replaces it
+    if upload is None:  # the upload was dropped, and a grey card replaces it
         return Image.new("RGB", size, (150, 150, 150))
     with Image.open(io.BytesIO(upload), formats=("JPEG",)) as image:
         return ImageOps.contain(image.convert("RGB"), size)

@@ -1,4 +1,4 @@
-"""Engine: the accounts, tasks and uploads of the service. It has no I/O and no timers: its state follows the clock."""
+"""Engine: the accounts, tasks and uploads of the service. No I/O and no timers: the state follows the clock."""
 
 import heapq
 import itertools
@@ -22,7 +22,8 @@ RATE_WINDOW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The sources of time and chance: `now` for durations, `wall` for dates, in seconds; `roll` returns 0 to 1."""
+    """The sources of time and chance. `now` measures durations and `wall` gives dates, both in seconds; `roll` returns
+    a random number from 0 to 1."""
 
     now: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -57,17 +58,17 @@ class Page:
 
 @dataclass(slots=True)
 class Peaks:
-    """The maximum number of tasks that were unfinished at once."""
+    """The largest number of tasks that were unfinished at the same time, overall and by token."""
 
     overall: int = 0
     by_token: dict[str, int] = field(default_factory=dict)
 
 
 class Engine:
-    """The service itself. Beyond this module's caps, the oldest finished tasks and uploads are forgotten."""
+    """The service itself. When a cap of this module is exceeded, the oldest finished tasks or uploads are forgotten."""
 
     def __init__(self, options: SimulatorOptions, clocks: Clocks | None = None) -> None:
-        """Start with nothing registered."""
+        """Start without tasks and uploads."""
         self.options = options
         self.clocks = clocks or Clocks()
         self._numbers = itertools.count()
@@ -96,7 +97,7 @@ class Engine:
         self._check_rate(account, now)
 
     def register(self, token: str, order: Order, fate: Fate = ORDINARY) -> Task:
-        """Admit an order, and make a task of it."""
+        """Admit an order, and register it as a task."""
         self.admit(token, order)
         now = self._settle()
         task = Task(f"task_{secrets.token_hex(13)}", token, order, fate)
@@ -133,7 +134,7 @@ class Engine:
         return Page(found[:limit], len(found) > limit)
 
     def task(self, task_id: str, token: str) -> Task | None:
-        """Find a task that its account can see."""
+        """Find a task of the account, unless the task is still hidden from it."""
         now = self._settle()
         task = self._tasks.get(task_id)
         if task is None or task.token != token or not task.shown(now, self.options.list_lag):

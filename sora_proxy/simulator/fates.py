@@ -1,4 +1,4 @@
-"""Fates: the fates of tasks, as injected faults set them."""
+"""Fates: turns the rule for an injected fault into the fate of a task."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,7 +8,8 @@ from typing import Any
 from sora_proxy.simulator.faults import Rule
 from sora_proxy.simulator.lifecycle import ORDINARY, Failure, Fate
 
-# A text that looks like that of an invalid key. A client that reads texts instead of the structure blames the key.
+# This text resembles the message about an invalid key. A client that searches messages for words, instead of reading
+# the fields of the answer, blames the key.
 MISLEADING_REASON = (
     "Refused by moderation: invalid token sequence, request unauthorized, rate limit of unsafe words expired."
 )
@@ -37,5 +38,5 @@ _FATES: Mapping[str, Callable[[Mapping[str, Any]], Fate]] = {
 
 
 def fate_of(rule: Rule | None) -> Fate:
-    """Return the fate that a rule demands, or the ordinary one without a rule."""
+    """Return the fate that a rule demands, or the ordinary fate if there is no rule."""
     return ORDINARY if rule is None else _FATES[rule.fault](rule.parameters)

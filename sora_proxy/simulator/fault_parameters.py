@@ -1,4 +1,4 @@
-"""Fault parameters: the types of kinds of faults and of their parameters, with the checks of values."""
+"""Fault parameters: the types that describe a kind of fault and its parameters, and the checks of their values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Complaint = str | None
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a fault, with its default and the check of a value, which returns a complaint."""
+    """One parameter of a fault: its default, and a function that returns what is wrong with a value, or None."""
 
     default: Any
     complaint: Callable[[Any], Complaint]
@@ -19,9 +19,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One fault: its default endpoint, the other possible endpoints, and its parameters.
+    """One fault: its default endpoints, the other possible endpoints (`also`), and its parameters.
 
-    A fate does not change an answer, but the course of the task.
+    A fate changes the course of a task; every other fault changes the answer to a call.
     """
 
     endpoints: tuple[str, ...]
@@ -41,7 +41,7 @@ def flag(*, default: bool) -> Parameter:
 
 
 def number(default: float | None, low: float, high: float) -> Parameter:
-    """Make a number with bounds; it may be missing if its default is None."""
+    """Make a parameter that is a number from `low` to `high`. If the default is None, the value may also be null."""
 
     def complaint(value: Any) -> Complaint:
         if value is None and default is None:
@@ -54,7 +54,7 @@ def number(default: float | None, low: float, high: float) -> Parameter:
 
 
 def integer(default: int | None, low: int, high: int) -> Parameter:
-    """Make an integer with bounds; it may be missing if its default is None."""
+    """Make a parameter that is an integer from `low` to `high`. If the default is None, the value may also be null."""
 
     def complaint(value: Any) -> Complaint:
         if value is None and default is None:
@@ -67,16 +67,16 @@ def integer(default: int | None, low: int, high: int) -> Parameter:
 
 
 def text(default: str | None) -> Parameter:
-    """Make a text that is not empty; it may be missing if its default is None."""
+    """Make a parameter that is a non-empty string. If the default is None, the value may also be null."""
 
     def complaint(value: Any) -> Complaint:
         fits = bool(value) and isinstance(value, str)
-        return None if fits or (value is None and default is None) else "must be a text"
+        return None if fits or (value is None and default is None) else "must be a string that is not empty"
 
     return Parameter(default, complaint)
 
 
 def choice(*choices: Any) -> Parameter:
-    """Make a choice; the first one is the default."""
+    """Make a parameter that has one of these values; the first one is the default."""
     words = ", ".join(str(choice) for choice in choices)
     return Parameter(choices[0], lambda value: None if value in choices else f"must be one of: {words}")

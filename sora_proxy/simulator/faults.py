@@ -1,4 +1,4 @@
-"""Faults: the rules for injected faults, and the choice of the rule that applies to a call."""
+"""Faults: reads and stores the rules for injected faults, and finds the rule that applies to a call."""
 
 import itertools
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MAX_RULES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The properties of a call that rules are matched with; `prompt` is None for a call without one."""
+    """The properties of a call that are compared with rules; `prompt` is None for a call without a prompt."""
 
     endpoint: str
     token: str | None = None
@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """One injected fault. It lets `skip` matching calls pass and then applies to `times` of them (None: all)."""
+    """One injected fault. The rule skips `skip` matching calls and then applies to `times` calls (None: no limit)."""
 
     id: str
     fault: str
@@ -45,7 +45,7 @@ class Rule:
         return self.prompt is None or (call.prompt is not None and self.prompt in call.prompt)
 
     def described(self) -> dict[str, Any]:
-        """Return the rule as the control routes show it; `left` is null if it applies without end."""
+        """Return the rule as the control routes show it; `left` is null if the number of its uses is not limited."""
         left = None if self.times is None else self.times - self.struck
         common = {"id": self.id, "fault": self.fault, "endpoint": self.endpoint, "token": self.token}
         counts = {"prompt": self.prompt, "times": self.times, "skip": self.skip, "left": left, "struck": self.struck}
@@ -53,7 +53,7 @@ class Rule:
 
 
 class FaultBook:
-    """The rules in force, in the order of their arrival. The first one that matches a call is applied."""
+    """The rules in force, in the order of their arrival. The first rule that matches a call is applied."""
 
     def __init__(self, kinds: Mapping[str, Kind] = KINDS) -> None:
         """Start without rules; `kinds` are the faults that can be injected."""
@@ -68,7 +68,7 @@ class FaultBook:
         self.struck.clear()
 
     def add(self, order: Any) -> Rule:
-        """Put a rule in force. Raises Refusal for an invalid one."""
+        """Put a rule in force. Raises Refusal for an invalid rule."""
         if len(self._rules) >= MAX_RULES:
             raise refusals.invalid("too_many_faults", f"At most {MAX_RULES} rules can be in force.")
         rule = parse_rule(order, f"fault_{next(self._numbers)}", self._kinds)
@@ -82,7 +82,7 @@ class FaultBook:
         return [self.add(order) for order in orders]
 
     def remove(self, rule_id: str) -> bool:
-        """Drop one rule. Returns whether it was in force."""
+        """Drop one rule. Returns whether the rule was in force."""
         return self._rules.pop(rule_id, None) is not None
 
     def clear(self) -> None:
@@ -94,11 +94,11 @@ class FaultBook:
         return list(self._rules.values())
 
     def answer_rule(self, call: Call) -> Rule | None:
-        """Find the rule that changes the answer to this call. It is counted when `strike` is called."""
+        """Find the rule that changes the answer to this call. If the rule is used, the caller must call `strike`."""
         return self._first(call, fates=False)
 
     def fate_rule(self, call: Call) -> Rule | None:
-        """Find the rule that decides the fate of the task. It is counted when `strike` is called."""
+        """Find the rule that decides the fate of the task. If the rule is used, the caller must call `strike`."""
         return self._first(call, fates=True)
 
     def strike(self, rule: Rule) -> None:
@@ -120,17 +120,17 @@ class FaultBook:
 
 
 def parse_rule(order: Any, rule_id: str, kinds: Mapping[str, Kind]) -> Rule:
-    """Read the request for a fault. Raises Refusal, which says what is wrong with it."""
+    """Read a request for a fault. Raises Refusal, which explains what is wrong with the request."""
     if not isinstance(order, dict):
-        raise _wrong("A fault is requested with a JSON object.")
+        raise _wrong("The request for a fault must be a JSON object.")
     name = order.get("fault")
     if not isinstance(name, str) or name not in kinds:
-        raise _wrong(f"Unknown fault {name!r}. Known are: {', '.join(kinds)}.")
+        raise _wrong(f"Unknown fault {name!r}. The faults are: {', '.join(kinds)}.")
     kind = kinds[name]
     unknown = [key for key in order if key not in COMMON_FIELDS and key not in kind.parameters]
     if unknown:
         allowed = ", ".join((*COMMON_FIELDS, *kind.parameters))
-        raise _wrong(f"Unknown field {unknown[0]!r} of {name}. Known are: {allowed}.")
+        raise _wrong(f"Unknown field {unknown[0]!r} of {name}. Its fields are: {allowed}.")
     endpoint = _endpoint(order, kind)
     return Rule(
         id=rule_id,
@@ -165,7 +165,7 @@ def _parameters(order: dict[str, Any], kind: Kind) -> dict[str, Any]:
 def _text(order: dict[str, Any], name: str) -> str | None:
     value = order.get(name)
     if value is not None and not isinstance(value, str):
-        raise _wrong(f"{name} must be a text.")
+        raise _wrong(f"{name} must be a string.")
     return value
 
 

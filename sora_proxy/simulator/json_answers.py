@@ -1,4 +1,4 @@
-"""JSON answers: the function that makes them."""
+"""JSON answers: makes the JSON answers of the simulators."""
 
 from typing import Any
 

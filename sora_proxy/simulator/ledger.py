@@ -16,7 +16,7 @@ OTHER_TOKENS = "(others)"
 
 @dataclass(slots=True)
 class Lists:
-    """The calls of one token for lists; times and intervals are in seconds."""
+    """The list calls of one token; times and intervals are in seconds."""
 
     calls: int = 0
     latest: float | None = None
@@ -37,7 +37,7 @@ class Lists:
 
 
 class Ledger(News):
-    """Counts since the start or the last reset; the details of old registrations are dropped beyond a cap."""
+    """Counts since startup or the last reset. Only the newest tasks and uploads are recorded with their details."""
 
     def __init__(self) -> None:
         """Start without records."""
@@ -69,7 +69,7 @@ class Ledger(News):
         self.answers[endpoint][str(status)] += 1
 
     def refused(self, code: str) -> None:
-        """Count an error object by its code."""
+        """Count an error answer under its code."""
         self.refusals[code] += 1
 
     def task_registered(self, task: Task) -> None:
@@ -83,7 +83,7 @@ class Ledger(News):
         self.uploads.append({"id": upload_id, "token": token, "bytes": size})
 
     def seen(self, endpoint: str, token: str | None = None) -> int:
-        """Count the requests of an endpoint, of one token or of all."""
+        """Return the number of requests to an endpoint, with one token or with any."""
         counts = self.requests[endpoint]
         return counts.total() if token is None else counts[token]
 

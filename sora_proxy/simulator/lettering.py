@@ -1,4 +1,4 @@
-"""Lettering: the text in images, with its glyphs, its line breaks, and the size that fits a box."""
+"""Lettering: sets text for images. It breaks the text into lines, and finds a letter size in which it fits a box."""
 
 import functools
 import re
@@ -9,7 +9,7 @@ from PIL import ImageFont
 
 FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-subset.otf"
 ELLIPSIS = "…"
-LETTERS_MEASURED = 600  # of a prompt, as no image has room for more
+LETTERS_MEASURED = 600  # letters of a prompt; no image has room for more
 LINE_HEIGHT = 1.32  # as a multiple of the letter size
 GLYPHS_REMEMBERED = 4096
 
@@ -22,7 +22,7 @@ _NEVER_FIRST = "，。、！？；：）】》」』”’…,.!?;:)]}%"
 
 @functools.lru_cache(maxsize=32)
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Load the font in a size, which is in pixels."""
+    """Load the font in a size in pixels."""
     return ImageFont.truetype(str(FONT), size, layout_engine=ImageFont.Layout.BASIC)
 
 
@@ -36,7 +36,7 @@ def has_glyph(letter: str) -> bool:
 
 
 def legible(text: str) -> str:
-    """Remove characters that can't be drawn and are not letters, such as emoji, and collapse white space."""
+    """Remove characters that can't be drawn, such as emoji, but keep letters and digits. Collapse white space."""
     letters = [
         letter for letter in text[: 2 * LETTERS_MEASURED] if letter.isspace() or letter.isalnum() or has_glyph(letter)
     ]
@@ -63,7 +63,7 @@ class Paragraph:
 
 
 def fit(text: str, box: tuple[int, int], sizes: tuple[int, ...]) -> Paragraph:
-    """Set a text in the first size that fits the box. In the last one, the text is shortened to fit."""
+    """Set a text in the first size in which it fits the box. If it fits in none, use the last size and shorten it."""
     letters = legible(text)
     cut = len(letters) > LETTERS_MEASURED
     letters = letters[:LETTERS_MEASURED]

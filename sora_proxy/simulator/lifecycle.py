@@ -1,4 +1,4 @@
-"""Lifecycle: the types of a task and its fate, and its state at a given moment."""
+"""Lifecycle: what a task and its fate are, and which state the task has at a given moment."""
 
 import math
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any
 
 from sora_proxy.simulator.options import SimulatorOptions
 
-PREPROCESSING_SHARE = 0.2  # of the time before the run
+PREPROCESSING_SHARE = 0.2  # the share of the time before the run that preprocessing takes
 QUEUE_LENGTH = 5
 STUCK_AT = 0.99
-STUCK_AFTER = 0.3  # of the run
+STUCK_AFTER = 0.3  # the share of the run after which progress is stuck
 STEPS = 4
 
 
@@ -54,7 +54,7 @@ ORDINARY = Fate()
 
 
 class Task:
-    """A registered order, in its account's chain of tasks, newest first."""
+    """A registered order. Each task of an account is linked to the next older and the next newer one."""
 
     __slots__ = (
         "created_at",
@@ -81,7 +81,7 @@ class Task:
     newer: "Task | None"
 
     def __init__(self, task_id: str, token: str, order: Order, fate: Fate) -> None:
-        """Make a task that has no times yet."""
+        """Make a task whose times are not set yet."""
         self.id = task_id
         self.token = token
         self.order = order
@@ -91,16 +91,16 @@ class Task:
 
     @property
     def ends_at(self) -> float:
-        """The clock time at which the task ends; infinity if it never ends."""
+        """The clock time at which the task ends; infinity if the task never ends."""
         return self.registered_at + self.queue_seconds + self.run_seconds if self.fate.finishes else math.inf
 
     def listed(self, now: float, lag: float) -> bool:
-        """Return whether the list shows the task."""
+        """Return whether the list contains the task."""
         age = now - self.registered_at
         return age >= lag and not 0 <= age - self.fate.hidden_after < self.fate.hidden_seconds
 
     def shown(self, now: float, lag: float) -> bool:
-        """Return whether a request with the id of the task finds it."""
+        """Return whether a request for the task's id finds the task."""
         return self.listed(now, lag) or (not self.fate.hidden_alone_too and now - self.registered_at >= lag)
 
 
@@ -116,7 +116,7 @@ class State:
 
     @property
     def succeeded(self) -> bool:
-        """Return whether there are images."""
+        """Return whether the task has ended with images."""
         return self.status == "succeeded"
 
 

@@ -20,14 +20,14 @@ class Asset:
 
 
 def media_path(simulator: Simulator, task: Task, variant: int) -> str:
-    """Return the path of an image, valid from now for as long as the options say."""
+    """Return the path of an image. It expires `media_ttl` seconds from now."""
     expires = round((simulator.engine.clocks.now() + simulator.options.media_ttl) * 1000)
     signature = _signature(simulator, task.id, variant, expires)
     return f"/media/{task.id}/{variant}.png?expires={expires}&signature={signature}"
 
 
 def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, str]) -> Asset:
-    """Find the image of a URL. Raises Refusal, with 404 for a wrong URL and 403 for an expired one."""
+    """Find the image that a URL leads to. Raises Refusal, with 404 for a wrong URL and 403 for an expired one."""
     expires, signature = query.get("expires", ""), query.get("signature", "")
     if not (expires.isdecimal() and variant.isdecimal() and signature.isascii()):
         raise _not_found()
@@ -42,13 +42,13 @@ def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, 
 
 
 async def image_of(simulator: Simulator, asset: Asset) -> bytes:
-    """Return the PNG, which is drawn in a thread if it is not remembered."""
+    """Return the PNG, which is drawn in a thread if it is not in the cache."""
     sketch = _sketch(simulator, asset)
     return await simulator.artist.image(_name(asset), lambda: draw(sketch))
 
 
 def draw_ahead(simulator: Simulator, task: Task) -> None:
-    """Draw the images of a task while it runs, since clients request all of them when it ends."""
+    """Draw the images of a task while it is still running, since clients request all of them when it ends."""
     for variant in range(1, task.order.n_variants + 1):
         asset = Asset(task, variant)
         simulator.artist.begin(_name(asset), functools.partial(draw, _sketch(simulator, asset)))

@@ -1,4 +1,4 @@
-"""Misbehaviour: the answers to calls to which a fault applies."""
+"""Misbehaviour: answers the calls to which an injected fault applies."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,10 +19,10 @@ SERVER_ERROR_CODES = {503: "heavy_load", 504: "gateway_timeout", 502: "bad_gatew
 
 
 class Strike:
-    """One call to which one rule applies. Its normal answer, and with it the call's effect, is made at most once."""
+    """One call to which one rule applies. The normal answer, which carries out the call, is made at most once."""
 
     def __init__(self, request: web.Request, call: Call, rule: Rule, truth: Callable[[], web.Response]) -> None:
-        """Hold the parts together."""
+        """Store the parts of the strike."""
         self.request = request
         self.call = call
         self.rule = rule
@@ -34,7 +34,7 @@ class Strike:
         return self.rule.parameters[parameter]
 
     def take_effect(self) -> None:
-        """Carry out the call if the rule says that its order is registered."""
+        """Register the order of a submit if the rule says that the order is registered despite the fault."""
         if self.call.endpoint == "submit" and self.rule.parameters.get("registered"):
             self.truth()
 
@@ -45,12 +45,12 @@ class Strike:
         return self._answer
 
     def plausible(self) -> web.Response | None:
-        """Return the normal answer, or None if that would register an order against the rule."""
+        """Return the normal answer, or None if making it would register an order although the rule forbids this."""
         unregistered = self.call.endpoint == "submit" and not self.rule.parameters.get("registered")
         return None if unregistered else self.truth()
 
     def body(self) -> bytes:
-        """Return the body of the plausible answer, or of an invented one."""
+        """Return the body of the normal answer, or an invented body if `plausible` returns no answer."""
         answer = self.plausible()
         body = answer.body if answer is not None else b'{"id": "task_00000000000000000000000000", "priority": 1}'
         return body if isinstance(body, bytes) else b""
@@ -107,7 +107,7 @@ async def _no_images(strike: Strike) -> web.StreamResponse:
 
 async def _server_error(strike: Strike) -> web.StreamResponse:
     status = strike["status"]
-    if status >= 520:  # these statuses are from the edge server, which answers with its own page
+    if status >= 520:  # these statuses come from the edge server, which answers with its own page
         return pages.edge_error(status)
     raise Refusal(status, SERVER_ERROR_CODES.get(status, "internal_error"), "The service could not answer.")
 
@@ -143,7 +143,7 @@ async def _garbage(strike: Strike) -> web.StreamResponse:
 
 
 async def _encoded(strike: Strike) -> web.StreamResponse:
-    """Declare an encoding that was not requested, and that the body does not have."""
+    """Declare a content encoding that the client did not request and that the body does not have."""
     answer = _json(strike.body())
     answer.headers["Content-Encoding"] = strike["encoding"]
     return answer

@@ -1,4 +1,4 @@
-"""News: the wait of tests until a simulator has seen something."""
+"""News: lets callers wait until the record of a simulator meets a condition."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class News:
-    """A base class for records on whose changes tests wait."""
+    """A base class for records. A waiter checks its condition again whenever the record changes."""
 
     def __init__(self) -> None:
         """Start without waiters."""

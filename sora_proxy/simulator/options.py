@@ -1,4 +1,4 @@
-"""Options: the behaviour of the simulated service, one frozen object with one line of meaning per option."""
+"""Options: the behaviour of the simulated service, as one frozen object with a short explanation of each option."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -15,11 +15,11 @@ def option(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorOptions:
-    """The options of Sora's wire. The defaults suit a demonstration; times are in seconds."""
+    """The options of the simulator of Sora's web protocol. The defaults suit a demonstration; times are in seconds."""
 
     seconds: float = option(8.0, "time that a task runs after it has left the queue, in seconds")
     jitter: float = option(0.0, "largest deviation from --seconds, as a share of it from 0 to 1")
-    queue_seconds: float = option(1.0, "time that a task is preprocessed and queued before it runs, in seconds")
+    queue_seconds: float = option(1.0, "time that a task spends in preprocessing and in the queue, in seconds")
     progress: str = option(
         "linear",
         "how progress grows during a run; stuck: fast, then 0.99 until the end; none: no progress",
@@ -30,12 +30,12 @@ class SimulatorOptions:
     )
     progress_null_share: float = option(0.1, "share of a run during which progress is null, from 0 to 1")
     list_lag: float = option(0.0, "time until a registered task can be seen, in seconds")
-    max_concurrent: int = option(0, "largest number of unfinished tasks of a token (0: no limit)")
+    max_concurrent: int = option(0, "largest number of unfinished tasks per token (0: no limit)")
     rpm: int = option(0, "largest number of tasks that a token may register in any 60 seconds (0: no limit)")
     wrap_rows: bool = option(default=False, meaning="list tasks as data[].payload instead of task_responses[]")
     page_limit: int = option(100, "largest number of tasks in a page of the list")
     media_ttl: float = option(3600.0, "time until a media URL expires, in seconds; later answers contain a new one")
-    answer_delay: float = option(0.0, "time by which every API answer is delayed, in seconds; its effect is immediate")
+    answer_delay: float = option(0.0, "delay of every API answer, in seconds; the call itself takes effect at once")
     list_without_prompts: bool = option(
         default=False, meaning="omit prompt, size and n_variants from the tasks of the list"
     )

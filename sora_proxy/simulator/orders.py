@@ -11,7 +11,7 @@ SIDES = (64, 2048)  # pixels
 
 
 def order_of(body: Any) -> Order:
-    """Return the order. Raises Refusal, which says what is wrong with it."""
+    """Return the order. Raises Refusal, which explains what is wrong with the order."""
     if not isinstance(body, dict):
         raise invalid("invalid_json", "The body must be a JSON object.")
     kind = body.get("type")
@@ -31,7 +31,7 @@ def order_of(body: Any) -> Order:
 def _prompt(body: dict[str, Any]) -> str:
     prompt = body.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
-        raise invalid("missing_prompt", "`prompt` must be a text that is not empty.")
+        raise invalid("missing_prompt", "`prompt` must be a string that is not empty.")
     if len(prompt) > MAX_PROMPT_LENGTH:
         raise invalid("prompt_too_long", f"`prompt` may have at most {MAX_PROMPT_LENGTH} characters.")
     return prompt
@@ -49,7 +49,7 @@ def _upload_id(operation: Any, items: Any) -> str | None:
     if operation not in ("simple_compose", "remix"):
         raise invalid("invalid_operation", "`operation` must be simple_compose or remix.")
     if not isinstance(items, list) or len(items) != (operation == "remix"):
-        raise invalid("invalid_inpaint_items", "`inpaint_items` must hold one item for a remix and none otherwise.")
+        raise invalid("invalid_inpaint_items", "`inpaint_items` must contain one item for a remix and none otherwise.")
     if not items:
         return None
     item = items[0]

@@ -17,7 +17,7 @@ var a = document.createElement('script');
 a.src = '/cdn-cgi/challenge-platform/h/g/orchestrate/chl_page/v1?ray=8f00000000000000';
 document.head.appendChild(a);</script></body></html>"""
 
-# Programs that solve challenges recognize this older page, and give up with their own exception.
+# Programs that solve challenges recognize this older page. They give up on it, and raise an exception of their own.
 _LEGACY = """<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head><body>
 <script>(function(){{var cpo = document.createElement('script');
 cpo.src = '/cdn-cgi/challenge-platform/h/g/orchestrate/{kind}/v1?ray=8f00000000000000';
@@ -37,7 +37,7 @@ def _page(text: str, status: int, headers: dict[str, str] | None = None) -> web.
 
 
 def challenge(status: int, page: str, *, marked: bool) -> web.Response:
-    """Return the page by which an edge server tests for a browser."""
+    """Return the page with which an edge server checks that the client is a browser."""
     headers = {"Server": "cloudflare", "CF-RAY": "8f00000000000000-SIM"}
     if marked:
         headers["cf-mitigated"] = "challenge"
@@ -72,7 +72,7 @@ def gzip_bomb(megabytes: int) -> web.Response:
 
 
 def pixel_bomb(width: int, height: int) -> web.Response:
-    """Return a tiny PNG whose header claims this many pixels."""
+    """Return a tiny PNG whose header claims this width and height in pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(bytes(1000))) + _chunk(b"IEND", b"")
     return web.Response(body=b"\x89PNG\r\n\x1a\n" + chunks, content_type="image/png")

@@ -16,7 +16,7 @@ class Refusal(Exception):
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Hold the HTTP status, the error object and the extra headers of the answer."""
+        """Store the HTTP status, the error object and the extra headers of the answer."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -49,12 +49,13 @@ def unauthorized(code: str = "token_invalidated") -> Refusal:
 
 
 def too_many_concurrent(num_tasks: int) -> Refusal:
-    """Make the refusal of a task while `num_tasks`, the maximum, are unfinished."""
+    """Make the refusal of a task for an account that already has `num_tasks` unfinished tasks, its maximum."""
     message = f"You already have {num_tasks} tasks in progress. Wait until one of them is finished."
     return Refusal(429, "too_many_concurrent_tasks", message, details={"num_tasks": num_tasks})
 
 
 def rate_limited(retry_after: int | str | None, code: str = "rate_limit_exhausted", status: int = 429) -> Refusal:
-    """Make the refusal of a request beyond the rate. `retry_after` is in seconds or a date; None: no such header."""
+    """Make the refusal of a request that exceeds a rate limit. `retry_after` is the value of the header, in seconds or
+    as a date; None: no header."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Refusal(status, code, "You have reached the limit of requests. Try again later.", headers=headers)

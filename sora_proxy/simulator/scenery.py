@@ -1,4 +1,4 @@
-"""Scenery: the backgrounds of drawn images, whose palette and pattern follow from the prompt and the variant."""
+"""Scenery: draws the backgrounds of images. The prompt and the variant determine the palette and the pattern."""
 
 import hashlib
 import math
@@ -55,7 +55,7 @@ class Scene:
 
 
 def mixed(one: Colour, other: Colour, share: float) -> Colour:
-    """Blend two colours; `share` is that of the second one."""
+    """Blend two colours; `share` is the share of the second one, from 0 to 1."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 

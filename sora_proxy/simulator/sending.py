@@ -1,4 +1,4 @@
-"""Sending: faulty ways to send an answer, such as cut, in part, slowly, or at great length."""
+"""Sending: breaks connections, and sends answers in faulty ways: only a part, very slowly, or with endless filler."""
 
 import contextlib
 import socket
@@ -9,11 +9,11 @@ from aiohttp import web
 from sora_proxy.simulator.stopping import STOPPING
 
 BLOCK = 64 * 1024
-CUT_STATUS = 499  # never sent: it stands for connections that were cut
+CUT_STATUS = 499  # never sent; marks connections that were cut
 
 
 def cut(request: web.Request, *, reset: bool) -> web.Response:
-    """Break the connection, by a reset or an ordinary close."""
+    """Break the connection, with a reset or an ordinary close."""
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
@@ -36,7 +36,7 @@ async def send_some(request: web.Request, answer: web.Response, part: bytes, *, 
 
 
 async def send_slowly(request: web.Request, answer: web.Response, size: int, seconds: float) -> web.StreamResponse:
-    """Send an answer in pieces of `size` bytes, with a pause of `seconds` before each."""
+    """Send an answer in pieces of `size` bytes, with a pause of `seconds` before each piece."""
     stream, body = _stream_like(answer), _bytes_of(answer)
     stopping = request.app[STOPPING]
     with contextlib.suppress(ConnectionError):
@@ -52,7 +52,7 @@ async def send_slowly(request: web.Request, answer: web.Response, size: int, sec
 async def send_long(
     request: web.Request, content_type: str, parts: tuple[bytes, bytes, bytes], size: int, declared: bool
 ) -> web.StreamResponse:
-    """Send a start, `size` bytes of filler and an end, with a declared length or in chunks."""
+    """Send a start, `size` bytes of filler and an end. The length is declared, or the answer is sent in chunks."""
     start, filler, end = parts
     stream = web.StreamResponse(headers={"Content-Type": content_type})
     if declared:

@@ -19,7 +19,7 @@ from sora_proxy.simulator.stopping import STOPPING, Stopping
 
 
 def create_simulator(options: SimulatorOptions, clocks: Clocks | None = None) -> web.Application:
-    """Make the application, whose cleanup ends its threads."""
+    """Make the application. Its cleanup ends the threads that draw images."""
     app = web.Application(middlewares=[count_and_delay, errors_as_json])
     app[SIMULATOR] = simulator = Simulator(options, Engine(options, clocks))
     app[STOPPING] = Stopping()
@@ -36,9 +36,9 @@ def create_simulator(options: SimulatorOptions, clocks: Clocks | None = None) ->
 async def serve_simulator(
     options: SimulatorOptions, listening: socket.socket | None = None, clocks: Clocks | None = None
 ) -> AsyncIterator[RunningSimulator]:
-    """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left."""
+    """Serve in the running event loop, on the given socket or a free loopback port, until the context is left."""
     app = create_simulator(options, clocks)
-    # A handler ends when its client leaves, so that endless answers do not accumulate.
+    # A handler ends when its client disconnects, so that endless answers do not accumulate.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS)
     async with serve(runner, listening) as running:
         yield running

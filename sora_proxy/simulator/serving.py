@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-SHUTDOWN_SECONDS = 0.5  # for answers under way; requested pauses end at once
+SHUTDOWN_SECONDS = 0.5  # time to finish answers that are being sent; the pauses of handlers end at once
 BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
-    """A server that listens; its `url` has no slash at the end."""
+    """A running server; its `url` has no slash at the end."""
 
     url: str
     port: int
@@ -28,7 +28,7 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serve(runner: web.AppRunner, listening: socket.socket | None) -> AsyncIterator[RunningSimulator]:
-    """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left."""
+    """Serve in the running event loop, on the given socket or a free loopback port, until the context is left."""
     await runner.setup()
     try:
         sock = listening or listen()

@@ -1,4 +1,4 @@
-"""Shapes: the JSON objects of the protocol."""
+"""Shapes: makes the JSON objects of the protocol."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ ORDER_FIELDS = ("prompt", "n_variants", "width", "height")
 
 
 def task_json(simulator: Simulator, task: Task, base: str) -> dict[str, Any]:
-    """Return the current state of a task; `base` is the scheme and host of its media URLs."""
+    """Describe the current state of a task; `base` is the scheme and host of its media URLs."""
     state, order, failure = simulator.engine.state(task), task.order, task.fate.failure
     failed = state.finished and failure is not None
     return {

@@ -1,4 +1,4 @@
-"""Stats: the statistics of Sora's wire."""
+"""Stats: the counts that the simulator of Sora's web protocol shows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +7,10 @@ from sora_proxy.simulator.state import Simulator
 
 
 def stats_of(simulator: Simulator, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the counts since the start or the last reset; `?tasks=0` omits the list of tasks."""
+    """Return the counts since startup or the last reset; `?tasks=0` omits the list of tasks."""
     ledger, peaks = simulator.ledger, simulator.engine.peaks
     return {
-        "ordering": ledger.requests,
+        "requests": ledger.requests,
         "answers": ledger.answers,
         "refusals": ledger.refusals,
         "registered": ledger.registered,

@@ -6,10 +6,10 @@ from aiohttp import web
 
 
 class Stopping:
-    """Ends the intended pauses of handlers when the server stops."""
+    """Ends the deliberate pauses of handlers when the server stops."""
 
     def __init__(self) -> None:
-        """Start while the server serves."""
+        """Start as a server that is not stopping."""
         self._begun = asyncio.Event()
 
     @property
@@ -22,7 +22,10 @@ class Stopping:
         self._begun.set()
 
     async def pause(self, seconds: float | None) -> bool:
-        """Wait `seconds`; None: until the server stops. Returns whether the server still serves."""
+        """Wait for this many seconds (None: forever). The wait ends early if the server stops.
+
+        Returns whether the server is still serving.
+        """
         try:
             async with asyncio.timeout(seconds):
                 await self._begun.wait()

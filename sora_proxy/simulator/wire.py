@@ -25,7 +25,7 @@ UPLOAD_BLOCK = 256 * 1024
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the protocol's routes, whose names are the endpoints in faults and stats."""
+    """Add the protocol's routes. The name of a route is the name of its endpoint in faults and stats."""
     app.add_routes(
         [
             web.post("/backend/video_gen", submit, name="submit"),
@@ -57,7 +57,7 @@ def _register(simulator: Simulator, token: str, order: Order) -> Task:
     if rule is not None:
         simulator.faults.strike(rule)
     simulator.ledger.task_registered(task)
-    # Drawing begins later, so that the answer to the order does not wait for it.
+    # Drawing begins later, so that it does not delay the answer to the order.
     asyncio.get_running_loop().call_later(DRAW_DELAY_SECONDS, draw_ahead, simulator, task)
     return task
 

@@ -1,8 +1,8 @@
 """Which services make the images? The protocol that each back end implements, and its types.
 
-A back end is a module here, or a folder, and a line in `registry.py`. `docs/backends.md` lists the modules of this
-folder that it may use. It raises the `Fault`s of `errors.py`, chosen by the status and structure of an answer, never by
-its texts.
+A back end is a module or a folder here, and a line in `registry.py`. `docs/backends.md` lists the modules of this
+folder that back ends may use. A back end raises the `Fault`s of `errors.py`. It chooses them by the status and the
+structure of an answer, never by the texts in the answer.
 """
 
 import asyncio
@@ -34,21 +34,21 @@ class TaskState(Enum):
 class Abilities:
     """The abilities of a model."""
 
-    sizes: tuple[Size, ...] = ()  # the usual one first; empty: any size by the rule
+    sizes: tuple[Size, ...] = ()  # the default size first; empty: any size that `size_rule` allows
     max_images: int = 1  # in one order
     max_references: int = 0
     masks: bool = False  # whether an order with reference images may have a mask
-    parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that it takes
+    parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that the model takes
     single_calls: bool = False  # whether each call of a synchronous back end makes one image
-    single_previews: bool = False  # the same for calls with previews
+    single_previews: bool = False  # whether each call with previews makes one image
     size_rule: SizeRule = ANY
-    usual_size: Size = ANY_SIZE  # for an order without a size, if the model takes any
+    usual_size: Size = ANY_SIZE  # for an order without a size, if `sizes` is empty
     takes_size: bool = True  # whether an order can choose the size
-    edits: "Abilities | None" = None  # for orders with a reference image, if they differ
-    shutdown_date: str | None = None  # the day on which it closes or closed, if known
+    edits: "Abilities | None" = None  # the abilities for orders with a reference image, if these differ
+    shutdown_date: str | None = None  # the day on which the model is or was shut down, if known
 
     def for_order(self, spec: GenerationSpec) -> "Abilities":
-        """The abilities that apply to an order: they may depend on whether it has a reference image."""
+        """The abilities that apply to an order, which may depend on whether the order has a reference image."""
         return self.edits if spec.images and self.edits else self
 
     def size_for(self, wanted: Size | None) -> Size:
@@ -64,7 +64,7 @@ class Abilities:
         return possible and (can.masks or spec.mask is None)
 
     def ignored(self, spec: GenerationSpec) -> tuple[str, ...]:
-        """The names of the order's parameters that the model does not take, and `size` if it does not take that."""
+        """The names of the order's parameters that the model does not take, and `size` if the model takes no size."""
         can = self.for_order(spec)
         unknown = tuple(name for name in spec.parameters if name not in can.parameters)
         return unknown if can.takes_size else (*unknown, "size")
@@ -77,7 +77,7 @@ class Abilities:
 def any_of(several: Sequence[Abilities]) -> Abilities:
     """The abilities of at least one of several servers or back ends with the same model.
 
-    The rule for sizes is that of the first one.
+    The size rule is that of the first server or back end.
     """
     dates = [each.shutdown_date for each in several]
     edits = [each.edits or each for each in several if each.max_references]
@@ -101,11 +101,11 @@ def _distance(size: Size, other: Size) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The models of a back end by its own names, the usual one first, and their abilities.
+    """The models of a back end by the back end's own names, the default model first, and their abilities.
 
-    A model that only the operator named has the abilities of its family, which is the longest prefix of its name in
-    `families`, else those of `others`. `images_model` is used when a client asks for one of OpenAI's image models by
-    name; None: the first model.
+    The family of a model is the longest prefix of its name in `families`. A model that is not in `models` has the
+    abilities of its family, and a model without a family has `others`. `images_model` is used when a client asks for
+    one of OpenAI's image models by name; None: the first model.
     """
 
     models: Mapping[str, Abilities] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Capabilities:
     families: Mapping[str, Abilities] = field(default_factory=dict)
 
     def of(self, model: str) -> Abilities:
-        """The abilities of a model by its own name, which may be preceded by its provider's."""
+        """The abilities of a model. Its name here is the back end's own, perhaps after the name of a provider."""
         if model in self.models:
             return self.models[model]
         begins = [begin for begin in self.families if model.rpartition("/")[2].startswith(begin)]
@@ -129,15 +129,16 @@ class Capabilities:
 
 
 class Identity(Enum):
-    """How an order whose answer was lost can be found. That decides whether it may be sent again."""
+    """How an order can be found if the answer was lost. This decides whether the order may be sent again."""
 
-    named = auto()  # by an id from this server, which the back end accepts
+    named = auto()  # by the id that this server gave the order, which the back end accepts
     listed = auto()  # in the list of the account's newest tasks; one order of unknown outcome at a time
-    blind = auto()  # not at all
-    synchronous = auto()  # not at all: the request is the job, so there is no task
+    blind = auto()  # there is no way to find the order
+    synchronous = auto()  # there is no way to find the order: the request is the job, so there is no task
 
 
-# The types of input images by file ending, which was chosen by their bytes. `mimetypes` lacks WebP on a bare system.
+# The media types of input images by file ending. The ending follows from an image's first bytes. The module `mimetypes`
+# does not know WebP on a bare system.
 CONTENT_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 
 
@@ -157,9 +158,9 @@ class InputImage:
 class Submission:
     """An order as it is sent, or one of its single calls. `model` is the back end's own name, `n` the number of images.
 
-    `attempt_id` is a UUID by this server, which becomes the id of a named back end's task. `parameters` are those of
-    the client that the model takes. `new_file` returns a path for one result that comes as bytes, and `report` shows
-    the progress to the client; both are for synchronous back ends.
+    `attempt_id` is a UUID from this server, which becomes the id of the task at a named back end. `parameters` are the
+    client's parameters that the model takes. `new_file` returns a path for one result that arrives as bytes, and
+    `report` shows the progress to the client; both are for synchronous back ends.
     """
 
     spec: GenerationSpec
@@ -176,8 +177,8 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The results of a synchronous back end. `usage` is what the back end counted for them, in the form of `usage.py`.
-    `limit` is a rate limit in the answer's headers: the account can't send another order for a while.
+    """The results of a synchronous back end. `usage` is the back end's count for these results, in the form of
+    `usage.py`. `limit` is a rate limit in the answer's headers: the account can't send another order for a while.
     """
 
     assets: tuple[Asset, ...]
@@ -196,12 +197,12 @@ class Snapshot:
     state: TaskState
     progress: float | None = None  # 0..1
     position: int | None = None  # in the back end's own queue
-    seconds: int | None = None  # its estimate of the wait there
+    seconds: int | None = None  # the back end's estimate of the wait in its queue
     assets: tuple[Asset, ...] = ()
-    preview: Preview | None = None  # the newest
+    preview: Preview | None = None  # the newest preview
     reason: str | None = None  # why the task failed, as a message to clients
     ended: asyncio.Event | None = field(default=None, compare=False)
-    # These identify the task if its id was lost.
+    # The prompt and the number of images identify the task if its id was lost.
     prompt: str | None = None
     n: int | None = None
 
@@ -218,10 +219,10 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """The options of a back end. `name` is for operators and clients, `base_url` has no credentials.
+    """The options of a back end. `name` is shown to operators and clients, and `base_url` contains no credentials.
 
-    `links_results` is explained at `Upstream`. `extra_headers` are for all calls to it; those of an account take
-    precedence. `more` are the options of its kind.
+    `links_results` is explained at `Upstream`. `extra_headers` are sent with all calls to the back end; the headers of
+    an account take precedence. `more` contains the options of this kind of back end.
     """
 
     name: str
@@ -231,8 +232,8 @@ class BackendOptions:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result_allow: tuple[str, ...] = ()  # hosts from which results may come although they are not public
-    workflows_dir: Path | None = None  # for ComfyUI
-    instance: str = ""  # this server's mark in its calls, by which it detects calls that lead back to itself
+    workflows_dir: Path | None = None  # the folder of ComfyUI workflows
+    instance: str = ""  # a mark in this server's calls, which shows it calls that lead back to itself
 
 
 class Upstream(Protocol):
@@ -240,21 +241,21 @@ class Upstream(Protocol):
 
     name: str
     base_url: str
-    capabilities: Capabilities  # as far as they are known without a call
+    capabilities: Capabilities  # the capabilities that are known without a call
     identity: Identity
-    names_tasks: bool | None  # whether its lists have the prompts of tasks; None before the first list
-    max_concurrent: int | None  # the default for the tasks of one key at once; None: no limit
-    polls_are_complete: bool  # whether good polls show every task that exists
+    names_tasks: bool | None  # whether the back end's lists contain prompts; None before the first list
+    max_concurrent: int | None  # the default limit of simultaneous tasks of a key; None: no limit
+    polls_are_complete: bool  # whether a successful poll shows every existing task
     links_results: bool  # the default: whether clients get the back end's own addresses of images
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
         """Ask the back end for its current capabilities. Raises Fault."""
 
     async def may_have_changed(self) -> bool:
-        """Whether its capabilities may have changed since the last answer, as far as that is known without a call."""
+        """Whether the capabilities may have changed since the last answer, judged without a call."""
 
     async def upload(self, image: Path, account: Account) -> str:
-        """Upload a reference image or a mask. Returns the back end's id of it, for an order of the same account.
+        """Upload a reference image or a mask. Returns the back end's id of the image, for an order of the same account.
 
         A back end that gets images with the order itself returns an empty string.
         """
@@ -262,25 +263,25 @@ class Upstream(Protocol):
     async def submit(self, submission: Submission) -> str | Made:
         """Send an order. Returns the id of the upstream task, or the results of a synchronous back end.
 
-        Raises SubmissionUnknown if the order may have been registered in spite of the error, another Fault if it was
-        not.
+        Raises SubmissionUnknown if the order may have been registered in spite of the error, another Fault if the
+        order was not registered.
         """
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
         """The states of these tasks of one account, from one call; `deep` allows more calls, to find older tasks.
 
-        Tasks that the back end does not know are left out. Raises Fault if the call failed, which says nothing about
-        the tasks.
+        Tasks that the back end does not know are left out. Raises Fault if the call failed; the states of the tasks
+        are then unknown.
         """
 
     async def recent(self, account: Account) -> list[Snapshot]:
-        """The account's newest tasks, newest first. It is called only for listed back ends."""
+        """The account's newest tasks, newest first. This method is called only for listed back ends."""
 
     async def cancel(self, task_id: str, account: Account) -> bool:
-        """Ask the back end to end a task, or the request to a synchronous back end. Returns whether it can do that."""
+        """Ask the back end to end a task or a synchronous request. Returns whether the back end can do that."""
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        """Fetch a result into a file. `account` is the one with which the result was made.
+        """Fetch a result into a file. `account` is the account that made the result.
 
         Raises ResultRefused for an address that must not be fetched, another Fault if the call failed.
         """
@@ -288,7 +289,7 @@ class Upstream(Protocol):
     async def check_link(self, asset: Asset, account: Account | None) -> None:
         """Check that the address of a result may be shown to clients. Raises ResultRefused.
 
-        `account` is the one with which the result was made; None: its key was removed.
+        `account` is the account that made the result; None: its key was removed.
         """
 
     async def probe(self, account: Account) -> None:

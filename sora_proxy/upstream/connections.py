@@ -27,7 +27,7 @@ MAX_IDLE_CONNECTIONS = 64
 
 
 class Connections(HTTPAdapter):
-    """The connections of one egress, which are kept for the next call of any session."""
+    """The connections of one egress, which the next call of any session reuses."""
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext) -> None:
         self._context = context
@@ -83,7 +83,7 @@ class _Tracked:
         """Connect to the first address that answers.
 
         urllib3's own method returns the socket only after it is connected. Until then the call could not be ended, and
-        a name with many addresses can make that wait long. Raises ResultRefused if the call must not go to an address.
+        the wait can be long for a name with many addresses. Raises ResultRefused if the call must not go to an address.
         """
         failure = OSError("the host name can't be resolved")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)
@@ -150,7 +150,7 @@ class _TrackedThroughSocks(_Tracked):
 
 
 def _hold(sock: socket.socket) -> None:
-    """Report the socket to the current call. Raises CallFailed if that was ended before anything was sent."""
+    """Report the socket to the current call. Raises CallFailed if the call was ended before anything was sent."""
     call = current.call
     call.hold(sock)
     if call.aborted and not call.sent:

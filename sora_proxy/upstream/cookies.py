@@ -1,5 +1,5 @@
-"""Cookies: a jar for the cookies by which Cloudflare recognizes a visitor. Other cookies could make this server's
-requests large."""
+"""Cookies: a jar for the cookies that show Cloudflare a known visitor. Other cookies could make this server's requests
+large."""
 
 from http.cookiejar import Cookie
 from typing import Any

@@ -1,8 +1,8 @@
-"""Decoding: the decoding of compressed bodies within bounds. No I/O.
+"""Decoding: decodes compressed bodies with bounded memory and time. No I/O.
 
 The decoders of HTTP libraries bound the output of one call, but not its cost: urllib3 2.8 takes unlimited memory if a
-gzip member ends exactly at that bound and another follows. Here, compressed bytes are decoded in small slices, and each
-output is yielded before the next slice is decoded. So the caller limits memory and time by how much it reads.
+gzip member ends exactly at that bound and another member follows. Here, compressed bytes are decoded in small slices,
+and each output is yielded before the next slice is decoded. So a caller that stops reading also limits memory and time.
 """
 
 import zlib
@@ -20,9 +20,9 @@ class Undecodable(ValueError):
 def decoded(encoding: str, accepted: Collection[str], chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the content of a body in pieces of about 1 MB at most, some of them empty.
 
-    `encoding` is the value of `Content-Encoding` (RFC 9110, section 8.4.1), empty if there is none; `accepted` may hold
-    "gzip" and "deflate". Several compressed members in a row are one body (RFC 1952, section 2.2). "deflate" means
-    zlib's format, but some servers send bare deflate.
+    `encoding` is the value of `Content-Encoding` (RFC 9110, section 8.4.1), empty if there is none; `accepted` may
+    contain "gzip" and "deflate". Several compressed members in a row are one body (RFC 1952, section 2.2). "deflate"
+    means zlib's format, but some servers send bare deflate.
 
     Raises Undecodable.
     """

@@ -22,22 +22,22 @@ log = structlog.get_logger(__name__)
 
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_REDIRECTS = 3
-PIECE_BYTES = 2**18  # written to disk at once
+PIECE_BYTES = 2**18  # bytes that are written to disk in one step
 DISK_RETRY_SECONDS = 1.0
 REDIRECTS = (301, 302, 303, 307, 308)
 TRY_LATER = (408, 425, 429)  # like any 5xx, these say nothing about the file itself
 
 
 class FileSink:
-    """Writes bytes to a new file as they arrive, on threads. It is complete after `close`.
+    """Writes bytes to a new file as they arrive, on threads. The file is complete after `close`.
 
-    While the disk refuses them, the sender waits, because the image may be paid for and is not sent again.
+    While the disk refuses the bytes, the sender waits, because the image may be paid for and is not sent again.
     """
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
         self.path = path
         self._threads = threads
-        # All the mutable state: the bytes that are not on disk yet, and the numbers of bytes on disk and in all.
+        # All the mutable state: the bytes that are not on disk yet, and the numbers of bytes on disk and in total.
         self._waiting = bytearray()
         self._written = 0
         self._size = 0
@@ -61,7 +61,7 @@ class FileSink:
 
 
 class NoSink:
-    """Drops the bytes of images that were not ordered, up to the maximum of one image."""
+    """Drops the bytes of images that were not requested, up to the maximum of one image."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -74,7 +74,8 @@ class NoSink:
 
 
 def _write(path: Path, at: int, content: bytes) -> str | None:
-    """Write to a file after its first `at` bytes; a failed attempt may have left more. Returns why it failed."""
+    """Write to a file after its first `at` bytes, and overwrite the bytes of a failed attempt. Returns the reason for a
+    failure."""
     try:
         with path.open("r+b" if at else "wb", buffering=0) as file:
             file.seek(at)
@@ -97,7 +98,7 @@ class Downloads:
         self._threads = threads
 
     async def fetch(self, asset: Asset, account: Account, destination: Path, headers: Mapping[str, str]) -> None:
-        """Fetch a result into a file. `headers` hold the key.
+        """Fetch a result into a file. `headers` contain the key.
 
         Raises ResultRefused for an address that must not be fetched, another Fault if the call failed; its code is
         `result_unavailable` if the image is bad or gone.

@@ -1,6 +1,6 @@
 """Heads: the status line and the headers of answers, within a bound.
 
-Python's own bound is a hundred lines of 64 KiB each, which an answer, or the error that it leads to, keeps in memory.
+Python itself allows a hundred lines of 64 KiB each. The answer, or an error about it, keeps all of them in memory.
 """
 
 from http.client import HTTPResponse
@@ -12,7 +12,7 @@ MAX_BYTES = 64 * 2**10  # including interim answers before the final one
 
 
 class BoundedHead(HTTPResponse):
-    """An answer whose head is read within the bound. Raises CallFailed beyond it."""
+    """An answer with a head of bounded size. Raises CallFailed for a larger head."""
 
     def begin(self) -> None:
         stream = self.fp
@@ -25,7 +25,7 @@ class BoundedHead(HTTPResponse):
 
 
 class _Lines:
-    """Reads the lines of a stream until they have too many bytes."""
+    """Reads the lines of a stream, up to a total number of bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -1,8 +1,8 @@
-"""HttpCall: one blocking request that knows whether any of it was sent, and can be ended from another thread.
+"""HttpCall: one blocking request that records whether any byte was sent, and can be ended from another thread.
 
-`requests` lacks two things that paid orders need. It does not say whether anything was sent, which decides whether an
-order may be sent again. And it can't limit the time of a whole call, because its timeouts start again with each byte.
-So the connections (`connections.py`) report to the current call of their thread.
+`requests` lacks two things that paid orders need. It does not report whether anything was sent, which decides whether
+an order may be sent again. And it can't limit the time of a whole call, because its timeouts restart with each byte. So
+the connections (`connections.py`) report to the current call of their thread.
 """
 
 import contextlib
@@ -38,7 +38,8 @@ class Answer:
 
     @property
     def is_challenge(self) -> bool:
-        """Whether the answer is a page that tests for a browser: it is marked as one, or is at least HTML."""
+        """Whether the answer is a page that tests for a browser. Such a page is marked as a challenge, or is HTML with
+        status 403, 429 or 503."""
         html = "html" in self.headers.get("content-type", "").lower()
         return self.headers.get("cf-mitigated") == "challenge" or (html and self.status in (403, 429, 503))
 
@@ -61,20 +62,21 @@ class HttpCall:
     egress: Proxy | None = None  # None: a direct connection
     public_only: bool = False  # whether a direct connection goes to public IP addresses only
 
-    # Reported by its connection: a second handle of its socket, whether it is being established, and whether a byte of
-    # the request itself was sent.
+    # The connection reports these: a second handle of the socket, whether the connection is being established, and
+    # whether a byte of the request itself was sent.
     sock: socket.socket | None = None
     connecting: bool = False
     sent: bool = False
     aborted: bool = False
 
     def hold(self, sock: socket.socket) -> None:
-        """Keep a second handle of the socket, since the connection loses its own in handshakes and last answers."""
+        """Keep a second handle of the socket, since the connection loses its own handle in a handshake, and when the
+        server closes after its answer."""
         if self.sock is None:
             self.sock = socket.socket(fileno=os.dup(sock.fileno()))
 
     def release(self) -> None:
-        """Forget the socket, so that a late abort does not cut the next call of its connection."""
+        """Forget the socket, so that a late abort does not end the next call on the same connection."""
         if self.sock is not None:
             self.sock.close()
             self.sock = None

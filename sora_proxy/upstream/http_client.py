@@ -1,7 +1,7 @@
 """HttpClient: the calls of back ends that speak HTTP through aiohttp.
 
-It knows whether a failed call was sent, and raises a Fault accordingly. Each order has its own connection: if a server
-closed an idle connection while an order is sent on it, the outcome would be unknown.
+The client knows whether a failed call was sent, and raises a Fault accordingly. Each order has its own connection: if a
+server closed an idle connection while an order was being sent on it, the outcome of the order would be unknown.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `seconds` is the deadline of the whole call; None: the caller ends it.
+    """One call. `seconds` is the deadline of the whole call; None: the caller ends the call.
 
     `is_order`: the call may be paid for once it is sent. `public_only`: every IP address of its host has to be public.
     """
@@ -51,10 +51,10 @@ class Call:
 
 
 class HttpClient:
-    """Makes calls, any number at a time. Answers are read while the block runs."""
+    """Makes calls, any number at a time. An answer is read inside the block of its context manager."""
 
     def __init__(self) -> None:
-        # All the mutable state: a session for each egress, for calls and for orders, and for public addresses.
+        # All the mutable state: the sessions. Each egress has separate ones for orders, and for public addresses only.
         self._sessions: dict[tuple[Proxy | None, bool, bool], aiohttp.ClientSession] = {}
 
     @contextlib.asynccontextmanager
@@ -85,10 +85,11 @@ class HttpClient:
 
     @contextlib.asynccontextmanager
     async def socket(self, call: Call, *, max_frame: int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """A WebSocket to the address of a call, whose `seconds` are for opening it. After the block it is closed; the
-        other side has a limited time to confirm that. A frame of more than `max_frame` bytes breaks it.
+        """A WebSocket to the address of a call, whose `seconds` limit the time to open the socket. After the block, the
+        socket is closed; the other side has a limited time to confirm that. A frame of more than `max_frame` bytes
+        breaks the connection.
 
-        Pings show whether the connection still works. Raises the Fault for which it can't be opened, or broke.
+        Pings show whether the connection still works. Raises Fault if the socket can't be opened, or breaks.
         """
         try:
             async with asyncio.timeout(call.seconds):
@@ -146,8 +147,8 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
 
 
 async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
-    """Close a WebSocket, whatever the server does. aiohttp's own time limit for this starts again with each frame, and
-    a server may never stop sending. Data that a server does not read would keep the connection open for ever."""
+    """Close a WebSocket, whatever the server does. aiohttp's own time limit for this restarts with each frame, and a
+    server may never stop sending. Data that a server does not read would keep the connection open forever."""
     connection = socket.get_extra_info("socket")
     try:
         with contextlib.suppress(TimeoutError):
@@ -155,7 +156,7 @@ async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
                 await socket.close()
     finally:
         if connection is not None:
-            with contextlib.suppress(OSError):  # it is closed already
+            with contextlib.suppress(OSError):  # the socket is closed already
                 connection.shutdown(SHUT_RDWR)
 
 
@@ -165,7 +166,7 @@ async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, 
 
 
 async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _parameters: Any) -> None:
-    """Refuse redirects of WebSockets, whose headers may go to their own address only. Other calls never follow
+    """Refuse redirects of WebSockets, since their headers are for the original address only. Other calls never follow
     redirects."""
     raise aiohttp.ClientConnectionError("the WebSocket was redirected")
 
@@ -185,7 +186,8 @@ def _proxy_auth(egress: Proxy | None) -> aiohttp.BasicAuth | None:
 
 
 def refused_on_the_way(status: int, headers: Mapping[str, str], egress: Proxy | None) -> EgressFault | None:
-    """The fault of an answer that is not the back end's: the egress, or a server in front of it, refused the call."""
+    """The fault if an answer is not the back end's: the egress, or a server in front of the back end, refused the
+    call."""
     if status != 407 and headers.get("cf-mitigated") != "challenge":
         return None
     code = "upstream_proxy" if status == 407 else "upstream_challenge"

@@ -18,8 +18,8 @@ OPENAI_NAMES = (*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models of a back end. `names` maps the names that clients use to its own; None: it has not listed its
-    models."""
+    """The models of a back end. `names` maps the names that clients use to the back end's own names; None: the back end
+    has not listed its models."""
 
     backend: str
     capabilities: Capabilities
@@ -52,28 +52,28 @@ class Model:
         return any_of([route.abilities for route in self.routes])
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The size that the preferred back end uses for a requested one."""
+        """The size that the preferred back end uses for a requested size."""
         return self.routes[0].abilities.size_for(wanted)
 
 
 class Models:
-    """All models, from memory, without calls to back ends.
+    """All models. They are looked up in memory, without calls to back ends.
 
-    An alias may contain `*`; then it is accepted, but not listed. `aliases` of None means OpenAI's names.
+    An alias that contains `*` is accepted, but not listed. If `aliases` is None, OpenAI's names are the aliases.
     """
 
     def __init__(self, aliases: Mapping[str, str] | None, default: str | None = None) -> None:
         self._aliases = aliases
         self._default = default
         # All the mutable state: the models by name, the targets of aliases, whether the models of a back end are
-        # unknown, and the reasons for which back ends do not answer, by back end.
+        # unknown, and the reasons why back ends do not answer, by back end.
         self._by_name: dict[str, Model] = {}
         self._targets: dict[str, str] = {}
         self._incomplete = False
         self._outages: dict[str, str] = {}
 
     def explain(self, backend: str, why: str | None) -> None:
-        """Note why a back end does not answer; None: it answers."""
+        """Note why a back end does not answer; None: the back end answers."""
         self._outages.pop(backend, None)
         if why is not None:
             self._outages[backend] = why
@@ -108,7 +108,7 @@ class Models:
 
     @property
     def default(self) -> Model:
-        """The model of requests that name none. Raises the same errors as `get`."""
+        """The model for requests without one. Raises the same errors as `get`."""
         if self._default is not None:
             return self.get(self._default)
         if first := next(iter(self._by_name.values()), None):
@@ -154,7 +154,7 @@ class Models:
 
 
 def _own_models(offers: Sequence[Offer]) -> Iterable[tuple[str, Model]]:
-    """The names of models that are not aliases, and the models, in the order of the offers."""
+    """The models that are not aliases, with their names, in the order of the offers."""
     for name in dict.fromkeys(name for offer in offers for name in offer.names or {}):
         serving = [(offer, offer.names[name]) for offer in offers if offer.names and name in offer.names]
         yield name, Model(name, tuple(Route(offer.backend, own, offer.capabilities.of(own)) for offer, own in serving))

@@ -1,8 +1,8 @@
-"""Result addresses: the rules for addresses of results, because a back end could name addresses in the local network
+"""Result addresses: the rules for addresses of results, because a back end could send addresses in the local network
 (SSRF).
 
-A result may be on the origin of the back end or of its key, on a host that RESULT_ALLOW names, or on the public
-internet. There the host's name must not be a local one, and all its IP addresses must be public. Behind a proxy, only
+A result may be on the origin of the back end or of its key, on a host in RESULT_ALLOW, or on the public internet. A
+host on the public internet must not have a local name, and all its IP addresses must be public. Behind a proxy, only
 the proxy knows these addresses.
 """
 
@@ -31,8 +31,8 @@ class ResultAddresses:
     def must_be_public(self, address: str, account: Account | None) -> bool:
         """Whether every IP address of the host has to be public, which is checked when the name is looked up.
 
-        `account` is the one with which the result was made; None: its key was removed. Raises ResultRefused for a host
-        whose name or literal address is local.
+        `account` is the account that made the result; None: its key was removed. Raises ResultRefused for a host whose
+        name or literal address is local.
         """
         own = {self._own_origin}
         if account is not None and account.base_url:
@@ -53,7 +53,7 @@ def check_public(host: str, found: Sequence[tuple[Any, ...]]) -> None:
 
 
 def look_up(address: str) -> None:
-    """Check the IP addresses of a URL's host, if the look-up succeeds. It blocks. Raises ResultRefused."""
+    """Check the IP addresses of a URL's host, if the look-up succeeds. This function blocks. Raises ResultRefused."""
     host = URL(address, encoded=True).raw_host or ""
     with contextlib.suppress(OSError):
         check_public(host, socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))

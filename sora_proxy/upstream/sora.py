@@ -1,7 +1,7 @@
 """The Sora web protocol, at `SORA_BASE_URL`. Its facts are from public clients of that service, which closed in 2026.
 
-It has three parts: the requests (here), the transport, which blocks (`sora_http.py`), and the meaning of the answers
-(`sora_answers.py`).
+This back end has three parts: the requests (here), the transport, which blocks (`sora_http.py`), and the meaning of the
+answers (`sora_answers.py`).
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from sora_proxy.upstream.sora_http import SoraHttp
 LIST_MARGIN = 20  # additional rows, since other programs may use the account
 MAX_LISTED = 100
 DEEP_PAGES = 5
-# First the sizes of the service's own page, then those that OpenAI's clients request. It accepts others too.
+# First the sizes of the service's own page, then the sizes that OpenAI's clients request. Other sizes are accepted too.
 SIZES = (
     (720, 480),
     (480, 720),
@@ -58,7 +58,7 @@ REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an o
 class Sora:
     """A back end with Sora's web protocol: the service itself, any server like it, or the simulator."""
 
-    polls_are_complete = False  # a list has only the newest tasks, and may lag behind
+    polls_are_complete = False  # a list contains only the newest tasks, and may lag behind
 
     def __init__(self, options: BackendOptions, threads: BlockingPool, http: SoraHttp | None = None) -> None:
         self.name, self.base_url = options.name, options.base_url
@@ -80,7 +80,7 @@ class Sora:
         self._addresses = ResultAddresses(options.base_url, options.result_allow)
 
     async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
-        return self.capabilities  # the protocol has no call for that
+        return self.capabilities  # the protocol has no call for capabilities
 
     async def may_have_changed(self) -> bool:
         return False
@@ -131,7 +131,7 @@ class Sora:
         return rows
 
     async def cancel(self, task_id: str, account: Account) -> bool:  # noqa: ARG002
-        return False  # no public client shows how
+        return False  # no public client shows how to end a task
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         # The account's token is not sent: results are on a media host, at addresses that are secrets themselves.
@@ -184,9 +184,9 @@ class Sora:
         return HttpCall(account.key_id, method, base + path, headers, seconds=seconds, egress=account.egress)
 
     async def _ask(self, work: Work, call: HttpCall, read: Read[T]) -> T:
-        """The answer, as `read` returns it, to a call that registers nothing.
+        """Make a call that registers nothing, and return the result of `read` for its answer.
 
-        After any error, such a call may be made again. If it is cancelled, it ends at once.
+        Such a call can be repeated after any error. A cancelled call ends at once.
         """
         running = start_task(self._run(work, call, read), name=f"{work} call", awaited=True)
         try:
@@ -196,7 +196,7 @@ class Sora:
         except asyncio.CancelledError:
             call.abort()
             await asyncio.wait([running])
-            running.exception()  # retrieved, so that asyncio does not log it
+            running.exception()  # the exception is retrieved, so that asyncio does not log it
             raise
 
     async def _run(self, work: Work, call: HttpCall, read: Read[T]) -> T:
@@ -236,7 +236,7 @@ def _check_fetched(answer: Answer, call: HttpCall) -> None:
 
 
 def _check_account(answer: Answer, call: HttpCall) -> None:
-    if answer.status in (404, 405):  # a server without this call says nothing about the key
+    if answer.status in (404, 405):  # the server lacks this route, so the answer does not show whether the key works
         return
     if _object(answer, call).get("can_create_images") is False:
         raise KeyRejected("The account is not allowed to make images.")
@@ -254,7 +254,7 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
         raise SubmissionUnknown(
             f"The back end answered with status {answer.status}. It is unknown whether it accepted the order."
         )
-    if (task_id := id_of(body)) is None:  # no list shows it, and it must not be ordered again
+    if (task_id := id_of(body)) is None:  # no list shows this task, and the order must not be sent again
         raise TaskFailed("The back end gave the task an id that can't be used.")
     return task_id
 

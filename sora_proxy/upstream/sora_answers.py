@@ -1,7 +1,7 @@
 """Sora answers: reads the answers of a server with Sora's web protocol: tasks, results, and faults. No I/O.
 
-Only status and structure are used. The texts in answers are for people, and may repeat any word of a failed prompt. The
-one exception: the text of a 429 without a specific code is searched for a limit of concurrent tasks.
+Only status and structure are used. The texts in answers are for people, and may repeat any word of a failed prompt.
+There is one exception: the text of a 429 without a specific code is searched for a limit of concurrent tasks.
 """
 
 import itertools
@@ -28,11 +28,11 @@ from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
-MAX_RESULTS = 10  # of one task; an order requests 4 at most
+MAX_RESULTS = 10  # images of one task; an order requests 4 at most
 MAX_ANSWER_VALUES = 100_000  # a page of 100 tasks has a few thousand
-MAX_ROWS = 1000  # of a list; calls request 100 at most
-ID = re.compile(r"[\w.:~/+=@-]{1,200}", re.ASCII)  # ids are logged and shown, so they must not hold markup
-MAX_NUMBER = 2**53  # a larger number can't be a count or a time, and columns can't hold it
+MAX_ROWS = 1000  # tasks in a list; calls request 100 at most
+ID = re.compile(r"[\w.:~/+=@-]{1,200}", re.ASCII)  # ids are logged and shown, so they must not contain markup
+MAX_NUMBER = 2**53  # a larger number is not a count or a time, and does not fit a column
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
 EXHAUSTED = {"rate_limit_exhausted", "insufficient_quota", "quota_exceeded", "billing_hard_limit_reached"}
@@ -109,7 +109,7 @@ def _error(answer: Answer) -> _Error:
 
 
 def id_of(row: Any) -> str | None:
-    """The id of an object in an answer; None if it is missing or implausible."""
+    """The id of an object in an answer; None if the id is missing or implausible."""
     value = row.get("id") if isinstance(row, dict) else None
     return value if isinstance(value, str) and ID.fullmatch(value) else None
 
@@ -125,7 +125,7 @@ def object_of(answer: Answer) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    """A plausible number; it may be in a string, as some servers send it."""
+    """A plausible number. Some servers send numbers as strings."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -179,7 +179,7 @@ class TaskReader:
     def page(self, body: dict[str, Any]) -> tuple[list[Snapshot], str | None]:
         """A page of a list of tasks, and the id before which the next page starts. Raises UpstreamUnavailable."""
         rows = body.get("task_responses")
-        if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
+        if rows is None and isinstance(body.get("data"), list):  # some servers wrap the rows in `data`
             rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]
         if not isinstance(rows, list):
             raise UpstreamUnavailable("The back end's list of tasks could not be read.")
@@ -200,12 +200,12 @@ class TaskReader:
         )
 
     def _progress(self, value: Any) -> float | None:
-        """Progress as 0..1. Servers count it up to 1 or up to 100; the first value above 1 shows which. It is null
-        early in a task."""
+        """Progress as 0..1. Servers count progress up to 1 or up to 100; the first value above 1 shows which. The
+        value is null early in a task."""
         number = _number(value)
         if number is None or number < 0:
             return None
         if number == 1 and not self._progress_is_percent:
-            return None  # it may mean 100 percent or 1 percent
+            return None  # the value 1 may mean 100 percent or 1 percent
         self._progress_is_percent |= number > 1
         return min(number / 100 if self._progress_is_percent else number, 1.0)

@@ -36,14 +36,14 @@ class SoraHttp:
     """Makes calls. Every method blocks: call it on a thread."""
 
     def __init__(self) -> None:
-        # All the mutable state, which the first call that needs it builds, guarded by the lock.
+        # All the mutable state, guarded by the lock. The first call that needs a part of it builds the part.
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._connections: dict[Proxy | None, Connections] = {}
         self._sessions: dict[tuple[str, Proxy | None], _Sessions] = {}
 
     def call(self, call: HttpCall) -> Answer:
-        """Send a request and read the whole answer, at most 8 MB (or, for a download, write 64 MB to its file).
+        """Send a request and read the whole answer of at most 8 MB, or write a download of at most 64 MB to its file.
 
         Raises CallFailed.
         """
@@ -73,7 +73,7 @@ class SoraHttp:
             return self._sessions[call.key_id, proxy]
 
     def _forget(self, call: HttpCall, challenged: "_Sessions") -> None:
-        """Replace the sessions that the server took for a robot. Those of other keys and egresses stay as they are."""
+        """Replace the sessions that the server took for a robot. The sessions of other keys and egresses remain."""
         with self._lock:
             if self._sessions.get((call.key_id, call.egress)) is challenged:
                 del self._sessions[call.key_id, call.egress]
@@ -81,7 +81,8 @@ class SoraHttp:
 
 @dataclass(slots=True)
 class _Sessions:
-    """The sessions of one key on one egress. They share cookies and browser headers; one thread uses each at a time."""
+    """The sessions of one key on one egress, which share cookies and browser headers. A session is used by one thread
+    at a time."""
 
     connections: Connections
     context: ssl.SSLContext
@@ -96,8 +97,8 @@ class _Sessions:
         return self._build()
 
     def _build(self) -> cloudscraper.CloudScraper:
-        # Solving challenges is off, because it sleeps in the thread and sends the request again by itself, and a paid
-        # order must not be sent again. A challenge page is returned like any answer.
+        # Solving challenges is off, because the solver sleeps in the thread and repeats the request by itself, and a
+        # paid order must not be repeated. A challenge page is returned like any answer.
         scraper = cloudscraper.CloudScraper(ssl_context=self.context, browser=BROWSER, disableCloudflareV1=True)
         if self.browser is None:
             self.browser = dict(scraper.headers)
@@ -105,7 +106,7 @@ class _Sessions:
         scraper.cookies = self.cookies
         scraper.trust_env = False
         scraper.proxies = self.connections.proxies
-        # No redirect is followed. The library would read its body, and fail for an invalid address.
+        # No redirect is followed. The library would read the body of the redirect, and fail for an invalid address.
         scraper.get_redirect_target = _no_redirect
         scraper.mount("https://", self.connections)
         scraper.mount("http://", self.connections)
@@ -132,12 +133,12 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
         )
         answer = Answer(response.status_code, response.headers, b"")
         with response:
-            if answer.is_challenge:  # the page is not needed; not reading it to its end closes the connection
+            if answer.is_challenge:  # the page is not needed; an unread answer closes the connection
                 return answer
             if answer.status < 200:  # the next call must not mistake the final answer, which may follow, for its own
                 raise CallFailed("the answer is not final", sent=True)
             body = _read(response, call)
-        if call.aborted:  # a body that ends with its connection looks complete
+        if call.aborted:  # a body without a length looks complete after an abort
             raise _too_late(call)
         return replace(answer, body=body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -187,7 +188,7 @@ def _at_most(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
-    """The meaning of a library's exception, without its text, which may hold addresses and credentials."""
+    """The meaning of a library's exception, without its text, which may contain addresses and credentials."""
     proxied = call.egress is not None
     if not call.sent:
         by_proxy = proxied and call.connecting

@@ -11,7 +11,7 @@ Usage = dict[str, Any]  # numbers by name, and objects of such numbers
 
 NAME = re.compile(r"[a-z_]{1,64}")
 MAX_NAMES = 30
-MAX_NUMBER = 2**53  # beyond it, JSON does not represent a number exactly
+MAX_NUMBER = 2**53  # JSON does not represent larger numbers exactly
 CHAT_NAMES = {
     "prompt_tokens": "input_tokens",
     "completion_tokens": "output_tokens",

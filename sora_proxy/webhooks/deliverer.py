@@ -1,7 +1,7 @@
 """The deliverer: sends the messages in the outbox, and repeats failed ones at growing intervals.
 
-A message is deleted only after its receiver has accepted it. After a crash it may be sent again, so receivers get each
-message at least once.
+A message is deleted only after its receiver has accepted it, or after the last attempt. After a crash it may be sent
+again, so a receiver may get a message twice.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ STORAGE_PAUSE_SECONDS = 5.0
 
 
 class Deliverer:
-    """Sends messages. `delays` are the seconds to wait after the first failure, the second, and so on."""
+    """Sends messages. `delays` are the seconds to wait after the first failure, after the second, and so on."""
 
     def __init__(self, outbox: Outbox, http: PublicHttp, signer: Webhook, delays: Sequence[float] = DELAYS) -> None:
         self._outbox = outbox
@@ -47,7 +47,7 @@ class Deliverer:
         self._changed.set()
 
     async def run(self) -> None:
-        """Send each message when it is due, until cancelled. Messages that are being sent then will be sent again."""
+        """Send each message when it is due, until cancelled. A message whose attempt is interrupted is sent again."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
@@ -80,7 +80,7 @@ class Deliverer:
         except StorageUnavailable as error:
             log.warning("recording webhook delivery failed", **_facts(message), reason=str(error))
         except Exception:
-            # A bug must cost only one attempt of one message, and not stop the deliverer.
+            # A bug must cost only one attempt to send one message, and must not stop the deliverer.
             log.exception("webhook delivery crashed", **_facts(message))
         finally:
             self._busy.remove(message.host)
@@ -115,7 +115,7 @@ class Deliverer:
         return {"data": message.body.encode(), "headers": headers}
 
     async def _failed(self, message: Message, reason: str, wait: float = 0.0) -> None:
-        """Try again later, at the earliest when the receiver allows it; or give up."""
+        """Try again later, but not before the receiver allows it, or give up."""
         if message.attempts > len(self._delays):
             await self._outbox.remove(message)
             log.warning("webhook delivery given up", **_facts(message), reason=reason)

@@ -1,4 +1,4 @@
-"""The outbox: messages in the database, from the moment when their generation ends until they are delivered."""
+"""The outbox: keeps messages in the database from the end of a generation until they are delivered or given up."""
 
 import datetime as dt
 import secrets
@@ -28,7 +28,7 @@ outbox = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One webhook: its content, its address, the number of attempts, and the time of the next one."""
+    """One webhook: its content, its address, the number of attempts, and the time of the next attempt."""
 
     id: str
     generation_id: str
@@ -43,7 +43,7 @@ COLUMNS = [outbox.c[name] for name in Message.__slots__]
 
 
 def put(connection: sa.Connection, step: Step) -> None:
-    """Add the message that a generation has ended, in the transaction that ends it, if its client wants one."""
+    """Add a message, in the transaction that ends a generation, if the client requested a webhook."""
     address = step.generation.spec.webhook_url
     if address is None or not step.ends:
         return
@@ -70,19 +70,19 @@ def _body(generation: Generation, now: float) -> str:
 
 
 class Outbox:
-    """The messages, for the deliverer. Methods raise StorageUnavailable."""
+    """The stored messages. Methods raise StorageUnavailable if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def first(self, without: Collection[str]) -> Message | None:
-        """The message that is due first, perhaps only later. Messages to these hosts are not considered."""
+        """The message that is due first, even if it is not due yet. Messages to the hosts in `without` are skipped."""
         query = sa.select(*COLUMNS).where(outbox.c.host.not_in(list(without))).order_by(outbox.c.due_at).limit(1)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else Message(*row)
 
     async def hold(self, message: Message, seconds: float) -> Message:
-        """Count an attempt, and postpone the message by the time that the attempt may take."""
+        """Count an attempt, and postpone the message for as long as the attempt may take."""
         held = replace(message, attempts=message.attempts + 1, due_at=time.time() + seconds)
         await self._change(held)
         return held

@@ -1,7 +1,8 @@
 """Webhooks: clients are notified when their orders end, by a signed POST to an address that came with the order.
 
 `outbox.py` puts the message into the database, in the transaction that ends the generation; `deliverer.py` sends it
-until the receiver accepts it, even after restarts. Both follow the Standard Webhooks specification.
+until the receiver accepts it or the last attempt has failed, even after restarts. Both follow the Standard Webhooks
+specification.
 """
 
 import base64
@@ -28,7 +29,7 @@ ANY_PUBLIC_HOST = "*"
 
 
 class Webhooks:
-    """The interface of this folder: checks addresses and sends messages. Raises ConfigurationError."""
+    """The interface of this folder: checks addresses and sends messages. Creating it may raise ConfigurationError."""
 
     def __init__(self, settings: Settings, database: Database, redactor: Redactor) -> None:
         listed = [host for host in settings.webhook_allow if host != ANY_PUBLIC_HOST]
@@ -48,8 +49,7 @@ class Webhooks:
         self._http.check(address)
 
     def follow(self, step: Step) -> None:
-        """Start sending the message that a generation has ended, if its client wants one; it is already in the
-        outbox."""
+        """Wake the deliverer if a generation with a webhook has ended. Its message is already in the outbox."""
         if self.deliverer and step.ends and step.generation.spec.webhook_url:
             self.deliverer.wake()
 
@@ -59,7 +59,7 @@ class Webhooks:
 
 
 def _secret(settings: Settings) -> str:
-    """The configured secret, else that of the data folder, else a new one."""
+    """The configured secret, else the one in the data folder, else a new one."""
     if settings.webhook_secret:
         return settings.webhook_secret.get_secret_value()
     path = settings.data_dir / "webhook_secret"
@@ -67,4 +67,4 @@ def _secret(settings: Settings) -> str:
     try:
         return webhook_secret(SecretStr(secret)).get_secret_value()
     except ValueError as error:
-        raise ConfigurationError([f"DATA_DIR: {path}: {error}. Remove it to have a new one generated"]) from None
+        raise ConfigurationError([f"DATA_DIR: {path}: {error}. Remove the file to get a new secret"]) from None

@@ -16,22 +16,22 @@ from tests.benchmarks.table import show
 T = TypeVar("T")
 
 EXPLANATION = """
-Every program is a process of its own on loopback; the clients are in this one, and their time is part of what they see.
-CPU is user and system time. It grows when other programs use the same cores: compare it within one run only.
-  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, images kept, fresh processes, one run. The
+Every program is a process of its own on loopback. The clients are in this process, and measured times include theirs.
+CPU is user and system time, which grows when other programs use the same cores. Compare values of one run only.
+  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, stored images, fresh processes, one run. The
                simulator counts calls and tasks. CPU is measured until 1 s after the last chat.
-  generations  400 at once on 20 keys, an engine of 4 s, polls every 0.4 s (as many chunks as in 12 s with the default),
-               images not fetched; by turns streamed, and in the background without any request about them.
-  streams      One recorded stream of these, sent to each of 400 or 1000 clients at its recorded times: by sora_proxy
-               with its generations only played back from the recording (no store, no upstream), and by an aiohttp
-               server that does nothing but wait and write. Connection, request and end of the stream are part of both.
-  scheduler    Places in line that get a key, are accepted and released, as fast as possible, in this process and
-               without the coroutines that would wait there. And 200 orders at once on 3 accounts of 60 a minute and 3
-               at once, in front of an upstream that refuses every excess.
-  storage      The store alone in this process, on the disk of the temporary folder; then a whole program on a folder
-               with 100 000 finished orders of 10 events each, and 300 that were running when its last process died.
-  images       One image of 1 MiB asked for again and again by 16 clients, by its Idempotency-Key, as base64: whole
-               requests, with the queries of the database. Then 1000 clients that do not read an answer of 4 MiB.
+  generations  400 at once on 20 keys, an engine of 4 s, polls every 0.4 s (as many chunks as in 12 s with the default).
+               Images are not fetched. Turns alternate: streamed, and in the background without any further request.
+  streams      One of these streams was recorded, and is sent to 400 or 1000 clients at the recorded times: by
+               sora_proxy, which only plays generations back (no store, no upstream), and by an aiohttp server that
+               only waits and writes. Both times include the connection, the request and the end of the stream.
+  scheduler    Places in line get a key, are accepted and are released, as fast as possible, in this process and
+               without coroutines that wait. Then 200 orders at once on 3 accounts, each with limits of 60 tasks a
+               minute and 3 at once, in front of an upstream that refuses every order above a limit.
+  storage      The store alone in this process, on the disk of the temporary folder. Then a whole program on a folder
+               with 100 000 finished orders of 10 events each, and 300 that were running when the last process died.
+  images       16 clients repeatedly request one image of 1 MiB as base64, by its Idempotency-Key: whole requests,
+               including the queries of the database. Then 1000 clients that do not read an answer of 4 MiB.
 """
 
 

@@ -33,13 +33,13 @@ class Script:
 
 
 def read_script(path: Path) -> Script:
-    """Read what `write_script` wrote."""
+    """Read a file that `write_script` wrote."""
     kept = orjson.loads(path.read_bytes())
     return Script(kept["headers"], [(at, text.encode()) for at, text in kept["chunks"]])
 
 
 def create_app(script: Script) -> web.Application:
-    """One route, no middleware."""
+    """Make an application with one route and no middleware."""
 
     async def chat(request: web.Request) -> web.StreamResponse:
         begun = asyncio.get_running_loop().time()
@@ -67,7 +67,7 @@ async def serve(script: Script) -> None:
 
 
 if __name__ == "__main__":
-    # The garbage collector as sora_proxy sets it: only the work may differ.
+    # The garbage collector is set as in sora_proxy, so that only the work differs.
     gc.set_threshold(50_000, 20, 50)
     gc.freeze()
     asyncio.run(serve(read_script(Path(sys.argv[1]))))

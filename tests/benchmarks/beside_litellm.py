@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.beside_litellm COMMAND`: sora_proxy and LiteLLM's proxy, in turn, in front of one server.
 
-COMMAND is that of LiteLLM. `make bench-litellm` installs it and passes its path.
+COMMAND is the path of LiteLLM's command. `make bench-litellm` installs LiteLLM and passes the path.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from tests.eventually import eventually
 MODEL, SECONDS, IMAGE_BYTES = "gpt-image-1", 12.0, 1_500_000
 REQUESTS = 200
 MOST_SECONDS = SECONDS + 1
-MOST_SHARE = 0.333  # of what LiteLLM needs
-AFTER_SECONDS = 1.0  # in which a program may finish its work after the last answer
+MOST_SHARE = 0.333  # the maximum share of LiteLLM's CPU and memory
+AFTER_SECONDS = 1.0  # time in which a program may finish its work after the last answer
 UPSTREAM_KEY = "key-of-the-server"
 ORDER = {"model": MODEL, "prompt": "a red fox in the snow, seen from far away"}
 
 EXPLANATION = f"""
 {REQUESTS} requests for an image at once, to a simulated server that takes {SECONDS:g} s for each and answers with
-1.5 MB as base64. Every program is a process of its own, with one worker, on loopback; the clients are in this one, and
-read every answer. One request before them is not counted: a program may load some modules only then. CPU is user and
+1.5 MB as base64. Every program is a process of its own, with one worker, on loopback. The clients are in this process,
+and read every answer. One earlier request is not counted, since a program may load modules only then. CPU is user and
 system time of the program until {AFTER_SECONDS:g} s after the last answer; memory is the peak since its start.
 LiteLLM runs without a database, retries and debug logs; sora_proxy stores every order and image.
 """
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def main() -> int:
-    """Measure both; return 1 if the goal is missed."""
+    """Measure both programs; return 1 if the goal is missed."""
     (command,) = sys.argv[1:]
     rows = asyncio.run(_measure(command))
     show(rows)
@@ -71,7 +71,7 @@ async def _measure(command: str) -> list[Row]:
 
 
 def _images_server(folder: Path) -> AbstractAsyncContextManager[Program]:
-    """A server with OpenAI's Images API that makes any number of images at a time. It costs 3 ms for each."""
+    """A server with OpenAI's Images API that makes any number of images at a time. An image costs 3 ms of CPU."""
     options = {"wire": "images", "port": 0, "seconds": SECONDS, "image-bytes": IMAGE_BYTES}
     return program(folder, "sora_proxy", "simulator", *(f"--{name}={value}" for name, value in options.items()))
 
@@ -87,7 +87,7 @@ async def _sora_proxy(folder: Path, upstream: str) -> AsyncIterator[Program]:
 
 @contextlib.asynccontextmanager
 async def _litellm(folder: Path, upstream: str, command: str) -> AsyncIterator[Program]:
-    """LiteLLM's proxy. JSON is YAML, which it reads."""
+    """LiteLLM's proxy. The configuration is JSON, which is valid YAML."""
     parameters = {"model": f"openai/{MODEL}", "api_base": upstream, "api_key": UPSTREAM_KEY, "max_retries": 0}
     model = {"model_name": MODEL, "litellm_params": parameters, "model_info": {"mode": "image_generation"}}
     config = {
@@ -123,7 +123,8 @@ async def _run(name: str, server: Program) -> Outcome:
 
 
 async def _first_image(session: aiohttp.ClientSession, server: Program) -> bytes:
-    """The image that the server makes of the order, as base64. After it, the program in front knows the models."""
+    """The image that the server makes for the order, as base64. After this order, the program in front knows the
+    models."""
 
     async def look() -> bytes | None:
         async with session.post(f"{server.url}/v1/images/generations", json=ORDER) as answer:
@@ -147,15 +148,15 @@ def _rows(ours: Outcome, theirs: Outcome) -> list[Row]:
     cpu, memory = ours.cpu / theirs.cpu, ours.memory / theirs.memory
     return [
         exactly("sora_proxy: requests answered with the image", len(ours.answered), REQUESTS),
-        bounded("  the last of them after", max(ours.answered, default=math.inf), MOST_SECONDS, "s"),
-        Row("  CPU of each", f"{ours.cpu:.1f} ms"),
+        bounded("  time until the last answer", max(ours.answered, default=math.inf), MOST_SECONDS, "s"),
+        Row("  CPU per request", f"{ours.cpu:.1f} ms"),
         Row("  memory, peak", f"{ours.memory:.0f} MiB"),
         Row("LiteLLM: requests answered with the image", str(len(theirs.answered))),
-        Row("  the last of them after", f"{max(theirs.answered, default=math.inf):.1f} s"),
-        Row("  CPU of each", f"{theirs.cpu:.1f} ms"),
+        Row("  time until the last answer", f"{max(theirs.answered, default=math.inf):.1f} s"),
+        Row("  CPU per request", f"{theirs.cpu:.1f} ms"),
         Row("  memory, peak", f"{theirs.memory:.0f} MiB"),
         bounded("sora_proxy's share of LiteLLM's CPU", cpu, MOST_SHARE, ""),
-        bounded("  of its memory", memory, MOST_SHARE, ""),
+        bounded("sora_proxy's share of LiteLLM's memory", memory, MOST_SHARE, ""),
     ]
 
 

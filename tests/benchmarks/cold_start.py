@@ -1,4 +1,4 @@
-"""The time until the program listens, and its memory when it is idle."""
+"""The time until the program listens, and the memory of the idle program."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tests.benchmarks.load import clients
 from tests.benchmarks.programs import NOBODY, Folder, sora_proxy
 from tests.benchmarks.table import Row, bounded
 
-STARTS = {2: 3, 1000: 2}  # how often, by number of keys
+STARTS = {2: 3, 1000: 2}  # the number of starts, by number of keys
 IDLE_SECONDS = 0.5
 MOST_SECONDS = 1.0
 MOST_MIB, MOST_KIB_PER_KEY = 60.0, 16.0

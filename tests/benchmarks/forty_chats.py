@@ -16,7 +16,7 @@ ENGINE_SECONDS = 12.0
 MOST_SECONDS = 13.0
 MOST_FIRST_BYTE = 100.0  # ms
 POLL_INTERVAL = 1.0  # the default of the setting
-ARRIVAL_NOISE = 0.02  # how much earlier than its spacing a call may seem to arrive at another process
+ARRIVAL_NOISE = 0.02  # seconds by which two calls may seem closer at another process
 AFTER_SECONDS = 1.0
 
 
@@ -33,7 +33,7 @@ class Outcome:
 
 
 async def measure(folder: Folder) -> tuple[list[Row], Outcome]:
-    """Run it once, on fresh processes."""
+    """Run the chats once, on fresh processes."""
     async with (
         simulator(folder, seconds=ENGINE_SECONDS) as upstream,
         sora_proxy(folder, upstream.url, keys=KEYS) as proxy,
@@ -57,8 +57,8 @@ def _results(outcome: Outcome) -> list[Row]:
     first = [stream.first_byte * 1000 for stream in outcome.streams]
     cuts = quantiles(first, n=100, method="inclusive")
     return [
-        exactly("40 chats at once: [DONE], and the link answers with a PNG", outcome.images, CHATS),
-        bounded("the last of them is complete after", max(s.seconds for s in outcome.streams), MOST_SECONDS, "s"),
+        exactly("40 chats at once: ended with [DONE] and a link to a PNG", outcome.images, CHATS),
+        bounded("time until the last chat is complete", max(s.seconds for s in outcome.streams), MOST_SECONDS, "s"),
         Row("first byte, p50 / p99", f"{cuts[49]:.0f} / {cuts[98]:.0f} ms"),
         bounded("first byte, the latest of 40", max(first), MOST_FIRST_BYTE, "ms"),
     ]
@@ -68,7 +68,7 @@ def _upstream_side(outcome: Outcome) -> list[Row]:
     seen = outcome.upstream
     rows = [
         exactly("orders registered upstream", seen["registered"], CHATS),
-        bounded("tasks at once, the busier key", max(seen["max_concurrent_by_token"].values()), TASKS_PER_KEY, "tasks"),
+        bounded("tasks at once, busier key", max(seen["max_concurrent_by_token"].values()), TASKS_PER_KEY, "tasks"),
     ]
     for name, lists in seen["lists"].items():
         spacing = lists["min_spacing"] or POLL_INTERVAL

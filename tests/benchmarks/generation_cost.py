@@ -1,7 +1,8 @@
-"""What a generation costs, with and without a stream that shows it.
+"""The cost of a generation, with and without a stream that shows it.
 
-400 generations are ordered at once, by turns streamed and in the background without any request about them. All else is
-the same, so the difference is what the streams cost. Turns are taken in both orders, for the machine's speed drifts.
+400 generations are ordered at once. Turns alternate: streamed, and in the background without any further request.
+Everything else is the same, so the difference is the cost of the streams. Since the machine's speed drifts, the turns
+of a pair change their order.
 """
 
 import asyncio
@@ -17,9 +18,9 @@ from tests.benchmarks.table import Row
 KEYS = 20
 GENERATIONS = KEYS * TASKS_PER_KEY
 ENGINE_SECONDS = 4.0
-POLL_INTERVAL = 0.4  # gives as many chunks in 4 seconds as the default does in 12
+POLL_INTERVAL = 0.4  # with this interval, 4 seconds have as many chunks as 12 with the default
 PAIRS = 2
-AFTER_SECONDS = 1.0  # for the last poll, up to an interval after the engine's end, and for the work after it
+AFTER_SECONDS = 1.0  # time for the last poll, up to an interval after the engine's end, and for later work
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ async def measure(folder: Folder) -> tuple[list[Row], Stream]:
     """Take the turns and compare them; return one of the streams too."""
     async with (
         simulator(folder, seconds=ENGINE_SECONDS) as upstream,
-        # Images are not fetched: that is not a part of streaming.
+        # Images are not fetched, since fetching is not a part of streaming.
         sora_proxy(
             folder, upstream.url, keys=KEYS, IMAGE_LOCALIZATION="False", POLL_INTERVAL=str(POLL_INTERVAL)
         ) as proxy,

@@ -17,14 +17,14 @@ from tests.benchmarks.table import Row, at_least, bounded
 from tests.benchmarks.watched import LONGEST_TURN
 
 IMAGES, READERS, SLOW_READERS = 640, 16, 1000
-SETTLED_SECONDS = 8.0  # for the kernel's buffers to fill
+SETTLED_SECONDS = 8.0  # time until the kernel's buffers are full
 LEAST_PER_SECOND, LONGEST_MS, MOST_KIB = 150.0, 20.0, 128.0
 ORDER = {"prompt": "a red fox in the snow", "response_format": "b64_json"}
 KEY = {"idempotency-key": "the image of the benchmarks"}
 
 
 async def measure(folder: Folder) -> list[Row]:
-    """Order one image, replace its file by another one, and request it."""
+    """Order one image, replace the file of the image, and request the image."""
     watched, slow = folder.new(), folder.new()
     async with simulator(folder, seconds=0.5) as upstream, _client() as session:
         async with program(
@@ -40,8 +40,8 @@ async def measure(folder: Folder) -> list[Row]:
     longest = float((watched / LONGEST_TURN).read_text()) * 1000
     return [
         at_least("images: 1 MiB as base64, whole requests", rate, LEAST_PER_SECOND, "/s"),
-        bounded("  the longest turn of the event loop meanwhile, CPU", longest, LONGEST_MS, "ms"),
-        bounded(f"  memory of each of {SLOW_READERS} clients that do not read 4 MiB", each, MOST_KIB, "KiB"),
+        bounded("  CPU of the longest turn of the event loop meanwhile", longest, LONGEST_MS, "ms"),
+        bounded(f"  memory for each of {SLOW_READERS} clients that do not read 4 MiB", each, MOST_KIB, "KiB"),
     ]
 
 
@@ -59,7 +59,7 @@ async def _keep(session: aiohttp.ClientSession, server: Program, folder: Path, s
 async def _reader(session: aiohttp.ClientSession, server: Program) -> None:
     for _ in range(IMAGES // READERS):
         if await _encoded_bytes(session, server) < 4 / 3 * 2**20:
-            raise RuntimeError("an answer does not hold the image")
+            raise RuntimeError("an answer does not contain the image")
 
 
 async def _encoded_bytes(session: aiohttp.ClientSession, server: Program) -> int:
@@ -70,7 +70,7 @@ async def _encoded_bytes(session: aiohttp.ClientSession, server: Program) -> int
 
 
 async def _slow_readers(server: Program) -> float:
-    """KiB of memory of each."""
+    """The memory for each client that does not read, in KiB."""
     before = server.memory()
     with contextlib.ExitStack() as connections:
         for _ in range(SLOW_READERS):

@@ -1,4 +1,4 @@
-"""The clients: chats that are streamed, and chats in the background. Each uses a connection of its own."""
+"""The clients: chats that are streamed, and chats in the background. Each chat uses a connection of its own."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ DONE = b"data: [DONE]\n\n"
 LINK = re.compile(rb"!\[[^\]]*\]\((http[^)]+)\)")
 PNG = b"\x89PNG\r\n\x1a\n"
 PROMPT = "a red fox in the snow, seen from far away"
-# The part that the server itself adds to every answer.
+# The server itself adds this part to every answer.
 OWN_HEADERS = frozenset({"transfer-encoding", "content-length", "content-type", "date", "server", "connection"})
 
 
 @dataclass(slots=True)
 class Stream:
-    """The results of one streamed chat. Times are seconds since it was sent."""
+    """The results of one streamed chat. Times are in seconds since the request was sent."""
 
     headers: dict[str, str] = field(default_factory=dict)
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
@@ -63,17 +63,17 @@ async def clients() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def streamed(session: aiohttp.ClientSession, server: Program, count: int) -> list[Stream]:
-    """Stream this many chats at once, and read them to their ends."""
+    """Stream this many chats at once, and read each to the end."""
     return await asyncio.gather(*(_stream(session, server) for _ in range(count)))
 
 
 async def ordered(session: aiohttp.ClientSession, server: Program, count: int) -> list[bytes]:
-    """Place this many orders at once in the background, and request nothing about them."""
+    """Place this many orders at once in the background, without any further request about them."""
     return await asyncio.gather(*(_order(session, server) for _ in range(count)))
 
 
 async def is_png(session: aiohttp.ClientSession, link: str | None) -> bool:
-    """Whether the address has a PNG."""
+    """Whether there is a PNG at the address."""
     if link is None:
         return False
     async with session.get(link) as answer:

@@ -1,7 +1,8 @@
-"""sora_proxy, except that its generations are only played back, so that only the cost of its streams is left.
+"""sora_proxy with generations that are only played back, so that only the cost of its streams remains.
 
 `python -m tests.benchmarks.playback SCRIPT` is a program of its own, started and set up exactly as sora_proxy. Only the
-supervisor's `start` is replaced: it shows the recorded events at the recorded times, and orders and stores nothing.
+supervisor's `start` is replaced: the new one shows the recorded events at the recorded times, and orders and stores
+nothing.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ class Moment:
 
 
 def moments(script: Script) -> list[Moment]:
-    """The events of the recorded stream. The handler itself adds its first chunk and the last ones."""
+    """The events of the recorded stream. The handler itself adds the first chunk and the last chunks."""
     found: list[Moment] = []
     for at, data in script.chunks:
         if percent := PERCENT.search(data):
@@ -45,19 +46,19 @@ def moments(script: Script) -> list[Moment]:
 
 
 class Player:
-    """Gives every order the same recorded story.
+    """Gives every order the same recorded events.
 
-    As in reality, where one poll shows all tasks of a key, one timer shows an event to many generations.
+    One timer shows an event to many generations, as one real poll shows all tasks of a key.
     """
 
     def __init__(self, story: list[Moment]) -> None:
         self._story = story
-        # All the mutable state: the generations that share a timer, and the time until which more may join them.
+        # All the mutable state: the generations that share a timer, and the time until which others may join the group.
         self._together: list[Generation] = []
         self._open_until = 0.0
 
     async def start(self, spec: GenerationSpec, client: str, *_also: InSameCommit) -> Generation:
-        """Begin to show the story."""
+        """Begin to show the recorded events."""
         loop = asyncio.get_running_loop()
         if loop.time() > self._open_until or len(self._together) == TASKS_PER_KEY:
             self._together, self._open_until = [], loop.time() + JOIN_SECONDS

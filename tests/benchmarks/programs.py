@@ -1,4 +1,5 @@
-"""Programs under measurement: each is a process of its own, in its own folder, and is ended whatever happens."""
+"""Programs under measurement: each program is a process in a folder of its own, and ends with the benchmark in any
+case."""
 
 import asyncio
 import contextlib
@@ -29,7 +30,7 @@ CLIENT_KEY = "sk-client-key-of-the-benchmarks"
 
 @dataclass(slots=True)
 class Usage:
-    """CPU seconds (user and system) that a program used: all of it, and its main thread, where its event loop runs."""
+    """CPU seconds (user and system) of a program: of the whole process, and of the main thread with the event loop."""
 
     process: float = 0.0
     loop: float = 0.0
@@ -52,9 +53,10 @@ class Program:
         return self._process.pid
 
     async def end(self, number: signal.Signals) -> int:
-        """Send a signal that ends the program; return its exit status, negative if the signal itself ended it.
+        """Send a signal that ends the program; return the exit status, which is negative if the signal itself ended the
+        program.
 
-        Raises TimeoutError if it does not end.
+        Raises TimeoutError if the program does not end.
         """
         self._child.send_signal(number)
         async with asyncio.timeout(PATIENCE):
@@ -65,25 +67,25 @@ class Program:
         self._child.send_signal(number)
 
     def usage(self) -> Usage:
-        """The CPU time used since its start. The kernel counts it in steps of 10 ms."""
+        """The CPU time used since the program's start. The kernel counts CPU time in steps of 10 ms."""
         whole = self._process.cpu_times()
         main = next(thread for thread in self._process.threads() if thread.id == self._process.pid)
         return Usage(whole.user + whole.system, main.user_time + main.system_time)
 
     @contextlib.contextmanager
     def measured(self) -> Iterator[Usage]:
-        """The CPU time used during the block; filled in at the block's end."""
+        """The CPU time used during the block. The values are set at the end of the block."""
         before, used = self.usage(), Usage()
         yield used
         delta = self.usage() - before
         used.process, used.loop = delta.process, delta.loop
 
     def memory(self) -> float:
-        """Resident MiB now."""
+        """The resident memory now, in MiB."""
         return float(self._process.memory_info().rss / MIB)
 
     def peak_memory(self) -> float:
-        """The peak of the resident MiB since its start."""
+        """The peak of the resident memory since the program's start, in MiB."""
         status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         if found is None:
@@ -110,7 +112,7 @@ class Folder:
 async def program(
     folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
-    """Run `python -m arguments…` in a folder, from the moment when it prints that it listens."""
+    """Run `python -m arguments…` in a folder. The block begins when the program prints that it listens."""
     log = folder / "errors.log"
     begun = time.perf_counter()
     own = {"PYTHONPATH": str(ROOT), **(environment or {})}
@@ -126,7 +128,7 @@ async def program(
 async def foreign_program(
     folder: Path, url: str, ready: str, command: Sequence[str], environment: Mapping[str, str]
 ) -> AsyncIterator[Program]:
-    """Run a command that listens at `url`, from the moment when it answers at the path `ready`."""
+    """Run a command that listens at `url`. The block begins when the program answers at the path `ready`."""
     log = folder / "errors.log"
     begun = time.perf_counter()
     process = await _start(folder, log, command, environment, stdout=asyncio.subprocess.DEVNULL)
@@ -139,7 +141,7 @@ async def foreign_program(
 
 @contextlib.asynccontextmanager
 async def simulator(folder: Folder, *, seconds: float, more: Sequence[str] = ()) -> AsyncIterator[Program]:
-    """An upstream that takes `seconds` for an image and has no queue; `more` are further options of it."""
+    """An upstream that takes `seconds` for an image and has no queue; `more` are further options of the simulator."""
     options = {"port": 0, "seconds": seconds, "queue-seconds": 0, "max-concurrent": TASKS_PER_KEY}
     arguments = [text for name, value in options.items() for text in (f"--{name}", f"{value:g}")]
     arguments += more
@@ -186,7 +188,7 @@ async def _start(
     environment: Mapping[str, str],
     stdout: int = asyncio.subprocess.PIPE,
 ) -> asyncio.subprocess.Process:
-    # No setting of our own environment reaches a program, and its folder has no `.env`.
+    # No setting from the environment of the benchmarks reaches a program, and the program's folder has no `.env`.
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log.open("ab") as errors:
         return await asyncio.create_subprocess_exec(
@@ -195,7 +197,7 @@ async def _start(
             env={**inherited, **environment},
             stdout=stdout,
             stderr=errors,
-            start_new_session=True,  # CTRL-C reaches only this process, which ends them in order
+            start_new_session=True,  # CTRL-C reaches only this process, which ends the programs
         )
 
 
@@ -211,7 +213,7 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
 
 
 async def _answers(process: asyncio.subprocess.Process, log: Path, url: str) -> None:
-    """Wait until it answers."""
+    """Wait until the program answers."""
 
     async def look() -> bool:
         if process.returncode is not None:
@@ -230,7 +232,7 @@ def _did_not_start(log: Path) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Stop the program, or kill it; it never outlives this process."""
+    """Stop the program, or kill it if it does not stop."""
     if process.returncode is not None:
         return
     try:

@@ -1,7 +1,7 @@
 """The scheduler: the cost of one grant with many keys and many waiting orders, and three accounts at their limits.
 
-The first part runs in this process, with nothing but the pool. The second one is live: many orders in front of an
-upstream that refuses every order above a limit.
+The first part runs in this process, with nothing but the pool. The second part runs whole programs: many orders in
+front of an upstream that refuses every order above a limit.
 """
 
 import time
@@ -25,7 +25,7 @@ WEIGHTS = (1, 2, 3)
 
 
 async def measure(folder: Folder) -> list[Row]:
-    """Both parts."""
+    """Measure both parts."""
     crowd = await _crowd(folder)
     few, many = await _grant_us(keys=100), await _grant_us(keys=KEYS)
     return [
@@ -36,9 +36,9 @@ async def measure(folder: Folder) -> list[Row]:
 
 
 async def _grant_us(keys: int) -> float:
-    """Microseconds of one grant: to line up, get a key, be accepted and be released, with all others in line.
+    """Microseconds of one grant: an order lines up, gets a key, is accepted and is released, while many others wait.
 
-    The turns of the event loop that wake a coroutine are not counted: they are not the scheduler's.
+    The turns of the event loop that wake a coroutine are not counted, since these are not the scheduler's work.
     """
     pool = KeyPool("sora", QueueBounds(max_orders=WAITERS * 2))
     for number in range(keys):
@@ -61,7 +61,7 @@ async def _grant_us(keys: int) -> float:
 
 
 async def _crowd(folder: Folder) -> list[Row]:
-    """200 orders at once on three accounts, each with its limits at the upstream too."""
+    """Place 200 orders at once on three accounts, whose limits the upstream enforces too."""
     keys = [
         {"key": f"token-{weight}", "weight": weight, "max_rpm": RATE, "max_concurrent": AT_ONCE} for weight in WEIGHTS
     ]
@@ -84,12 +84,12 @@ async def _crowd(folder: Folder) -> list[Row]:
         await all_finished(session, upstream, CROWD)
         seconds = time.perf_counter() - begun
         seen = await stats(session, upstream)
-    told = " ".join(str(seen["ordering"]["submit"][f"token-{weight}"]) for weight in WEIGHTS)
+    told = " ".join(str(seen["requests"]["submit"][f"token-{weight}"]) for weight in WEIGHTS)
     what = f"{CROWD} orders on 3 keys"
     return [
         exactly(f"{what}: registered upstream", seen["registered"], CROWD),
         exactly(f"{what}: refused upstream", sum(seen["refusals"].values()), 0),
-        # The last 20 are sent when the first minute of the first ones is over.
+        # The last 20 orders are sent when the first minute is over.
         bounded(f"{what}: all done", seconds, 60 + 15, "s"),
-        Row(f"{what}: by key (weights 1, 2, 3; all are at their rate)", told),
+        Row(f"{what}: by key (weights 1, 2, 3; each key at its rate limit)", told),
     ]

@@ -31,7 +31,7 @@ STREAMS, EVENTS = 100, 100
 OLD, EVENTS_OF_OLD, UNFINISHED = 100_000, 10, 300
 AT_ONCE = 5000
 MOST_START_SECONDS = 5.0
-ADDRESS = "https://media.example.com/" + "x" * 250  # as long as signed ones are
+ADDRESS = "https://media.example.com/" + "x" * 250  # as long as a signed address
 
 
 async def measure(folder: Folder) -> list[Row]:
@@ -61,7 +61,7 @@ def _order(number: int = 0) -> Generation:
 
 
 async def _intents(store: Store, writers: int) -> Row:
-    """Commit intents, several at a time; each writer waits for its commit before the next."""
+    """Commit intents, several at a time. Each writer waits for its commit before the next one."""
     seconds: list[float] = []
 
     async def write() -> None:
@@ -115,7 +115,7 @@ async def _restart(folder: Folder) -> list[Row]:
     async with program(own, "sora_proxy", environment=settings) as running, clients() as session:
         async with session.get(f"{running.url}/health/ready") as answer:
             answer.raise_for_status()
-        what = f"start among {OLD} orders ({size:.0f} MiB) and {UNFINISHED} unfinished, to ready"
+        what = f"start to ready with {OLD} old orders ({size:.0f} MiB) and {UNFINISHED} unfinished"
         return [
             bounded(what, running.start_seconds, MOST_START_SECONDS, "s"),
             Row("resident after that start", f"{running.memory():.0f} MiB"),
@@ -123,7 +123,7 @@ async def _restart(folder: Folder) -> list[Row]:
 
 
 def _rows() -> Iterator[tuple[Generation, State]]:
-    """Old orders, and some that were running, each on a key of its own."""
+    """Old orders, and some running orders, each on a key of its own."""
     for number in range(OLD):
         done = {"upstream_done_at": time.time(), "assets": (Asset(ADDRESS, 720, 480),)}
         yield _order(number), State(Status.completed, "key", f"task_{number:026}", time.time(), 1, **done)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""The cost of a stream alone, and that of a bare server for the same bytes at the same times.
+"""The cost of a stream alone, and the cost of a bare server for the same bytes at the same times.
 
 Two programs take turns: sora_proxy's own routes and streams over generations that are only played back (`playback`),
-and a bare aiohttp server (`bare`). Both get the same clients, and both pay for connection, request and answer.
+and a bare aiohttp server (`bare`). Both get the same clients, and both costs include connection, request and answer.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from tests.benchmarks.table import Row, bounded
 
 STREAMS, TURNS = 400, 3
 MANY_STREAMS = 1000
-CLOSED_SECONDS = 0.2  # for connections to be closed
+CLOSED_SECONDS = 0.2  # time until the connections are closed
 MOST_RATIO = 1.5
 
 
 async def measure(folder: Folder, recording: Stream, forty: Stream) -> list[Row]:
-    """Play the recording to 400 and to 1000 clients, and one of the 40 streams to 40."""
+    """Play the recording to 400 and to 1000 clients, and one of the 40 streams to 40 clients."""
     script = write_script(folder.path / "recording.json", recording)
     own = folder.new()
     async with (
@@ -55,11 +55,11 @@ async def _bare_forty(folder: Folder, forty: Stream) -> list[Row]:
     script = write_script(folder.path / "forty.json", forty)
     async with program(folder.new(), "tests.benchmarks.bare", str(script)) as bare, clients() as session:
         cost = await _cost(session, bare, CHATS)
-    return [Row("CPU per stream, bare aiohttp, the 40 chats' bytes to 40 clients", _ms([cost]))]
+    return [Row("CPU per stream, bare aiohttp, the bytes of a chat to 40 clients", _ms([cost]))]
 
 
 async def _cost(session: aiohttp.ClientSession, server: Program, count: int) -> float:
-    """CPU seconds of one stream."""
+    """The CPU seconds per stream."""
     with server.measured() as used:
         streams = await streamed(session, server, count)
         await asyncio.sleep(CLOSED_SECONDS)

@@ -9,7 +9,7 @@ GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line. Without a goal it is for information, and `met` stays None."""
+    """One line of the table. A row without a goal is for information, and its `met` is None."""
 
     what: str
     measured: str

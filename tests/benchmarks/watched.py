@@ -1,4 +1,4 @@
-"""sora_proxy with a clock on each turn of its event loop. The clock counts CPU time, without that of other programs.
+"""sora_proxy with a clock on each turn of its event loop. The clock counts the CPU time of the event loop's thread.
 
 `python -m tests.benchmarks.watched` is a program of its own. When it ends, it writes the longest turn (in
 seconds) to a file in its folder.
@@ -13,7 +13,7 @@ from unittest import mock
 from sora_proxy.__main__ import main as sora_proxy
 
 LONGEST_TURN = "longest_turn"
-BEGINNING_SECONDS = 3.0  # that do not count: a program may take its time to start
+BEGINNING_SECONDS = 3.0  # turns during the start are not counted
 
 run = asyncio.Handle._run
 longest, begun = 0.0, time.monotonic()
@@ -21,7 +21,7 @@ longest, begun = 0.0, time.monotonic()
 
 def timed(handle: asyncio.Handle) -> None:
     """Run the callbacks that are due, and record how long they took."""
-    global longest  # noqa: PLW0603 - a function that runs a million times
+    global longest  # noqa: PLW0603 - this function runs a million times
     at = time.thread_time()
     run(handle)
     if time.monotonic() > begun + BEGINNING_SECONDS:

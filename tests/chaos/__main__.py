@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the long run. Prints a table; the exit status is 0 if all is well."""
+"""`python -m tests.chaos`: the long run. Prints a table; the exit status is 0 if all goals are met."""
 
 import asyncio
 import logging
@@ -76,7 +76,7 @@ async def _part(folder: Path, name: str, way: Any, *arguments: Any, **fields: An
 
 def _brief(name: str, outcome: Outcome | None) -> list[Row]:
     if outcome is None:
-        return [Row(name, "left out: mounting is not permitted here")]
+        return [Row(name, "skipped: mounting is not permitted here")]
     counts = f"{outcome.ordered} orders, {outcome.kills} kills, {outcome.wrong} wrong"
     reported = f"{outcome.unknown} unknown, {outcome.upstream_lost} lost by the back end"
     return [Row(name, f"{counts}, {reported}", "0 wrong", outcome.wrong == 0)]

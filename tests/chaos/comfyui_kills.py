@@ -1,4 +1,4 @@
-"""SIGKILL in front of two ComfyUI servers with one job each: every order is made once, whenever the server dies."""
+"""SIGKILL in front of two ComfyUI servers that run one job each: every order is made once, whenever sora_proxy dies."""
 
 import contextlib
 import random
@@ -29,7 +29,7 @@ class Farm(World):
         self.servers = servers
 
     async def warm_up(self) -> None:
-        """Wait until the server knows the models of both."""
+        """Wait until the server lists the model."""
         async with self.life():
 
             async def listed() -> bool:
@@ -45,7 +45,7 @@ class Farm(World):
                 assert answer.status == 201, await answer.text()
 
     async def release(self) -> None:
-        """Do nothing: no answer is held back."""
+        """Do nothing, since no answer is held back."""
 
     async def final_outcome(self) -> Outcome:
         outcome = self.outcome
@@ -74,7 +74,7 @@ class Farm(World):
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill the server after a random time, with orders at every step; some answers get lost on the way too."""
+    """Kill the server after a random time, with orders at every step. Some answers are lost on the way."""
     async with contextlib.AsyncExitStack() as stack:
         running = [await stack.enter_async_context(serve_comfyui_simulator(OPTIONS)) for _ in range(2)]
         session = await stack.enter_async_context(client())

@@ -1,4 +1,4 @@
-"""A disk that is really full: a tmpfs of a few megabytes, on machines that permit mounting it."""
+"""A disk that is really full: a tmpfs of a few megabytes, on machines that permit mounting."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,8 @@ RUNNING = 4
 
 
 async def on_a_full_disk(folder: Path) -> Outcome | None:
-    """Fill the disk while orders run, check, kill the server, make room again. None if mounting is not permitted."""
+    """Fill the disk while orders run, check the answers, kill the server, and make room again. None if mounting is not
+    permitted."""
     async with world(folder, seconds=1, IMAGE_LOCALIZATION="True") as it, tmpfs(it.folder / "data") as is_mounted:
         if not is_mounted:
             return None
@@ -26,7 +27,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
             filler = await asyncio.to_thread(_fill, it.folder / "data")
             await _is_refused(it)
             registered = (await it.stats())["registered"]
-            await it.until_all_is_made()  # it can't be stored
+            await it.until_all_is_made()  # the images can't be stored
             await _is_refused(it)
             assert (await it.stats())["registered"] == registered, "an order was sent without an intent"
             await asyncio.to_thread(filler.unlink)
@@ -43,7 +44,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
 
 async def _is_refused(it: SimulatorWorld) -> None:
     async with asyncio.timeout(PATIENCE):
-        while True:  # small orders fit in what is left of a block of the log
+        while True:  # small orders still fit into the last block of the database's log
             messages = [{"role": "user", "content": "no room " * 1000}]
             body = {"model": "sora-1.0", "background": True, "messages": messages}
             async with it.session.post(f"{it.url}/v1/chat/completions", json=body) as answer:
@@ -66,7 +67,7 @@ def _fill(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def tmpfs(folder: Path) -> AsyncIterator[bool]:
-    """Mount a small file system there, if that is permitted."""
+    """Mount a small file system at the folder, if mounting is permitted."""
     await asyncio.to_thread(folder.mkdir)
     mounting = await asyncio.create_subprocess_exec(
         *("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)), stderr=asyncio.subprocess.DEVNULL

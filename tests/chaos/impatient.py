@@ -1,6 +1,6 @@
 """`python -m tests.chaos.impatient`: the server with the toys, which gives up lost tasks after a second.
 
-Usually it polls for them for two minutes.
+The normal server polls a lost task for two minutes.
 """
 
 import sys

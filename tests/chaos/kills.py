@@ -17,13 +17,13 @@ NAMELESS = ("--list-without-prompts",)
 
 
 async def at_random(folder: Path, *, kills: int, orders: int, options: tuple[str, ...] = LAG) -> Outcome:
-    """Kill the server after a random time, with orders at every step; some answers get lost on the way too."""
+    """Kill the server after a random time, with orders at every step. Some answers are lost on the way."""
     async with world(folder, *options) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 
 
 async def killed_at_random(it: World, *, kills: int, orders: int) -> Outcome:
-    """Do the same in any world."""
+    """Kill the server of any world after random times."""
     dice = random.Random(kills)
     await it.warm_up()
     for _ in range(kills):
@@ -47,9 +47,9 @@ async def _order_soon(it: World, dice: random.Random) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A point of an order at which to kill, and the status on disk at that point; None if it is one of several."""
+    """A point of an order at which the server is killed, and the status on disk at that point; None: any status."""
 
-    reach: Callable[[Any], Awaitable[None]]  # places an order in a world, and waits until it is at the point
+    reach: Callable[[Any], Awaitable[None]]  # places an order in a world, and waits until the order is at the point
     leaves: str | None = "submitting"
 
 
@@ -73,14 +73,14 @@ async def _stopped(it: SimulatorWorld) -> None:
     generation_id = await it.order()
     assert generation_id is not None
     await it.until_on_disk(generation_id, "submitting")
-    await asyncio.sleep(0.05)  # from the intent to the socket
+    await asyncio.sleep(0.05)  # time from the intent to the socket
 
 
 ON_THE_WIRE = Aim(_on_the_wire)  # the back end has read the order, and has not registered it
 REGISTERED = Aim(_registered)  # the order is registered, and the answer is not sent yet
 ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
 STOPPED = Aim(_stopped)  # the order is in the back end's socket, and is read after the kill
-# The last one is left out without prompts: the server would wait for the list that it requests before the order.
+# STOPPED does not work if lists have no prompts: the server would wait for the list that it requests before the order.
 NAMELESS_AIMS = (ON_THE_WIRE, REGISTERED, ANSWERED)
 AIMS = (*NAMELESS_AIMS, STOPPED)
 
@@ -92,7 +92,7 @@ async def aimed(folder: Path, *aims: Aim, options: tuple[str, ...] = ()) -> Outc
 
 
 async def killed_at(it: World, *aims: Aim) -> Outcome:
-    """Do the same in any world."""
+    """Kill the server of any world at each of these points."""
     await it.warm_up()
     for aim in aims:
         async with it.life() as server:
@@ -100,7 +100,7 @@ async def killed_at(it: World, *aims: Aim) -> Outcome:
             await it.kill(server)
             generation_id, prompt = list(it.book.acknowledged.items())[-1]
             status = (await it.rows())[prompt][0]
-            # A kill that missed its point proves nothing.
+            # A kill at another point would prove nothing.
             assert status == aim.leaves or aim.leaves is None, (aim, status)
             await it.release()
         async with it.life():
@@ -123,7 +123,7 @@ async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
 
 
 async def during_a_download(folder: Path, *, kills: int) -> Outcome:
-    """Kill the server before the first byte of an image and in its middle; its next life fetches all of it again."""
+    """Kill the server before the first byte of an image and in its middle. The next life fetches the whole image."""
     async with world(folder, IMAGE_LOCALIZATION="True") as it:
         for number in range(kills):
             before = await it.struck()
@@ -138,7 +138,7 @@ async def during_a_download(folder: Path, *, kills: int) -> Outcome:
             async with it.life():
                 content = (await it.made(generation_id))["choices"][0]["message"]["content"]
                 async with it.session.get(content.split("](")[1].rstrip(")")) as image:
-                    assert (await image.read())[-8:-4] == b"IEND", "half an image was served"
+                    assert (await image.read())[-8:-4] == b"IEND", "a part of an image was served"
                 parts = await asyncio.to_thread(lambda: list((it.folder / "data/images").glob(".*")))
                 assert parts == []
         async with it.life():
@@ -166,7 +166,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
 
 
 async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
-    """Stop the process while orders run, as when a machine is moved, and continue it."""
+    """Stop the process while orders run, as when a virtual machine is moved, and let it continue."""
     async with world(folder, SUBMIT_TIMEOUT="2") as it, it.life() as server:
         await it.lose_answers(random.Random(1))
         await it.fault("hang", endpoint="submit", registered=True, seconds=1, times=1)
@@ -179,4 +179,4 @@ async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
 
 
 async def _submits(it: SimulatorWorld) -> int:
-    return sum((await it.stats())["ordering"].get("submit", {}).values())
+    return sum((await it.stats())["requests"].get("submit", {}).values())

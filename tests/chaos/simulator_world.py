@@ -18,14 +18,14 @@ TASK_SECONDS = 0.3
 
 
 class SimulatorWorld(World):
-    """The simulator is a process of its own."""
+    """A world whose back end is the simulator, in a process of its own."""
 
     def __init__(self, folder: Path, upstream: Program, session: aiohttp.ClientSession, settings: dict[str, str]):
         super().__init__(folder, upstream.url, session, settings)
         self.upstream = upstream
 
     async def warm_up(self) -> None:
-        """Make two orders without a kill: in lists without prompts, the first one can't be identified yet."""
+        """Make two orders without a kill, since lists without prompts do not identify the first order."""
         async with self.life():
             for _ in range(2):
                 generation_id = await self.order()
@@ -76,7 +76,7 @@ class SimulatorWorld(World):
         for generation_id, completion in told.items():
             choice, prompt = completion["choices"][0], book.acknowledged[generation_id]
             outcome.unfinished += choice["finish_reason"] != "stop"
-            if self.settings["IMAGE_LOCALIZATION"] == "False":  # then, a link names the task
+            if self.settings["IMAGE_LOCALIZATION"] == "False":  # the link then contains the id of the task
                 shown = {made[task_id] for task_id in made if f"/media/{task_id}/" in choice["message"]["content"]}
                 outcome.crossed += shown != {prompt}
         orders = Counter(task["prompt"] for task in tasks)
@@ -97,7 +97,7 @@ class SimulatorWorld(World):
 async def world(
     folder: Path, *simulator_options: str, seconds: float = TASK_SECONDS, **settings: str
 ) -> AsyncIterator[SimulatorWorld]:
-    """A new world in an empty folder, where a task takes this many seconds."""
+    """A new world in an empty folder. A task takes `seconds`."""
     own = Folder(folder)
     async with simulator(own, seconds=seconds, more=simulator_options) as upstream, client() as session:
         yield SimulatorWorld(own.new(), upstream, session, settings)

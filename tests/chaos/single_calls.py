@@ -21,7 +21,8 @@ IMAGES = 4  # of each order
 
 
 class CountingServer(OpenAIServer):
-    """`arrived` and `made` count the calls that were read, and those that were paid for, by prompt."""
+    """A server that counts calls by prompt. `arrived` counts the calls that were read, and `made` the calls that were
+    paid for."""
 
     def __init__(self, dice: random.Random) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class CountingServer(OpenAIServer):
 
 
 class SingleCalls(World):
-    """All keys of its back end have room for two calls, so that some calls of an order wait for others."""
+    """A world whose keys have room for two calls each, so that some calls of an order wait for other calls."""
 
     model = MODEL
 
@@ -52,18 +53,18 @@ class SingleCalls(World):
         place = {"name": "images", "kind": "openai_images", "base_url": server.url, "models": [MODEL]}
         self.settings["BACKENDS"] = json.dumps([{**place, "keys": keys, "options": {"profile": "zhipu"}}])
         self.server = server
-        # All the mutable state: how many images of each order were on disk at the last kill, by prompt.
+        # All the mutable state: the number of images that each order had on disk at the last kill, by prompt.
         self.arrived: dict[str, int] = {}
 
     async def warm_up(self) -> None:
-        """Do nothing: no order has to be made before."""
+        """Do nothing, since no order has to be made first."""
 
     async def lose_answers(self, dice: random.Random) -> None:
         for step in (Step.arrived, Step.registered):
             self.server.script.cut(step, times=dice.randrange(2))
 
     async def release(self) -> None:
-        """Do nothing: no answer is held back."""
+        """Do nothing, since no answer is held back."""
 
     async def order(self, prompt: str | None = None, n: int = IMAGES) -> str | None:  # noqa: ARG002
         return await super().order(prompt, IMAGES)
@@ -95,7 +96,7 @@ class SingleCalls(World):
 
 
 def _arrived(folder: Path) -> dict[str, int]:
-    """The images of each order that a killed server left on disk, by prompt."""
+    """The numbers of images that a killed server had stored for each order, by prompt."""
     with copied_database(folder) as connection:
         query = "SELECT json_extract(spec, '$.prompt'), calls FROM generations"
         return {prompt: _images(json.loads(calls)) for prompt, calls in connection.execute(query)}
@@ -106,7 +107,7 @@ def _images(calls: list[dict[str, Any]]) -> int:
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill the server after a random time, with calls at every step; some answers get lost on the way too."""
+    """Kill the server after a random time, with calls at every step. Some answers are lost on the way."""
     server = CountingServer(random.Random(orders))
     runner = await server.start()
     try:

@@ -1,4 +1,4 @@
-"""SIGTERM, with real processes: no order is lost, every stream is ended, and the stop waits only for submits."""
+"""SIGTERM, with real processes: no order is lost, every stream is ended, and a stop waits for running submits only."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from tests.chaos.simulator_world import SimulatorWorld, world
 from tests.chaos.test_kills import all_is_well
 
 STREAMS = 100
-LONG = "600"  # seconds, ten times the limit for the end of a process: a wait for the whole grace would fail the test
+LONG = "600"  # seconds; a process has a tenth of this to end, so a stop that waits for the whole grace fails the test
 
 
 class Stream:
@@ -43,17 +43,17 @@ async def ended_clean(it: SimulatorWorld) -> bool:
     return bool(stopped["clean"])
 
 
-async def test_a_stop_ends_every_stream_and_waits_for_submits_and_the_next_start_resumes_the_orders(
+async def test_a_stop_waits_for_submits_ends_every_stream_and_loses_no_order(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
-            # The 21st submit is answered after 2 s of the back end's time, which is stopped meanwhile.
+            # The back end answers the 21st submit after 2 s of its own time, and is stopped meanwhile.
             await it.fault("hang", endpoint="submit", registered=True, seconds=2, skip=20, times=1)
             streams = [Stream(it) for _ in range(STREAMS)]
             reading = [asyncio.create_task(stream.read()) for stream in streams]
             await asyncio.gather(*(stream.opened.wait() for stream in streams))
-            await it.seen(struck=1)  # most are queued: two keys of 20
+            await it.seen(struck=1)  # most orders are queued, since two keys have 20 slots each
             it.upstream.send(signal.SIGSTOP)
             ending = asyncio.create_task(server.end(signal.SIGTERM))
             await it.until_ready(ready=False)
@@ -77,7 +77,7 @@ async def test_a_stop_ends_every_stream_and_waits_for_submits_and_the_next_start
 ORDER = {"model": "sora-1.0", "messages": [{"role": "user", "content": "too late"}]}
 
 
-async def test_a_stop_with_nothing_on_the_wire_does_not_wait_for_the_grace_or_for_clients(tmp_path: Path) -> None:
+async def test_a_stop_without_a_running_submit_does_not_wait_for_clients(tmp_path: Path) -> None:
     async with world(tmp_path, seconds=60, SHUTDOWN_GRACE=LONG) as it, it.life() as server:
         streams = [Stream(it) for _ in range(10)]
         reading = [asyncio.create_task(stream.read()) for stream in streams]
@@ -89,7 +89,7 @@ async def test_a_stop_with_nothing_on_the_wire_does_not_wait_for_the_grace_or_fo
         await asyncio.gather(*reading)
 
 
-async def test_a_call_that_hangs_in_a_thread_does_not_delay_the_end_beyond_the_grace(tmp_path: Path) -> None:
+async def test_a_hanging_submit_does_not_delay_a_stop_beyond_the_grace(tmp_path: Path) -> None:
     async with world(tmp_path, SHUTDOWN_GRACE="3", SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
@@ -101,7 +101,7 @@ async def test_a_call_that_hangs_in_a_thread_does_not_delay_the_end_beyond_the_g
             all_is_well(await it.final_outcome())
 
 
-async def test_a_second_signal_ends_the_server_at_once_and_the_next_start_resumes_the_orders(tmp_path: Path) -> None:
+async def test_a_second_signal_ends_the_server_at_once_and_loses_no_order(tmp_path: Path) -> None:
     async with world(tmp_path, SHUTDOWN_GRACE=LONG, SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)

@@ -1,4 +1,4 @@
-"""Storage that fails: no order is sent that could not be stored, and no order is lost."""
+"""Storage that fails: an order that can't be stored is not sent, and no order is lost."""
 
 import asyncio
 import contextlib
@@ -17,17 +17,17 @@ from tests.chaos.test_kills import all_is_well
 
 @contextlib.contextmanager
 def no_room(server: Program) -> Iterator[None]:
-    """No file may grow, not even the database's log: the effect of a full disk, without one."""
+    """Let no file grow, not even the database's log, as if the disk were full."""
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, hard))
     try:
         yield
     finally:
-        with contextlib.suppress(ProcessLookupError):  # it was killed
+        with contextlib.suppress(ProcessLookupError):  # the server was killed
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_without_room_new_orders_are_refused_and_running_ones_are_stored_when_there_is_room(
+async def test_new_orders_are_refused_and_running_orders_survive_while_the_disk_is_full(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path, seconds=1) as it, it.life() as server:
@@ -52,8 +52,8 @@ async def test_without_room_new_orders_are_refused_and_running_ones_are_stored_w
             assert await it.status_of(f"/v1/generation/{done}") == 200
             assert await it.status_of(f"/v1/generation/{running}") == 200
             await it.until_all_is_made()
-            looks = sum((await it.stats())["ordering"]["list"].values())
-            await it.seen(endpoint="list", count=looks + 3)  # the server knows the state, and can't store it
+            looks = sum((await it.stats())["requests"]["list"].values())
+            await it.seen(endpoint="list", count=looks + 3)  # the server knows the state, but can't store it
             assert await it.status_of("/health/ready") == 503
             assert (await it.stats())["registered"] == 2
         await it.until_ready()
@@ -62,7 +62,7 @@ async def test_without_room_new_orders_are_refused_and_running_ones_are_stored_w
         assert (await it.stats())["registered"] == 3
 
 
-async def test_a_kill_without_room_loses_no_acknowledged_order(tmp_path: Path) -> None:
+async def test_a_kill_while_the_disk_is_full_loses_no_acknowledged_order(tmp_path: Path) -> None:
     async with world(tmp_path, seconds=1) as it:
         async with it.life() as server:
             await asyncio.gather(*(it.order() for _ in range(5)))
@@ -73,7 +73,7 @@ async def test_a_kill_without_room_loses_no_acknowledged_order(tmp_path: Path) -
             all_is_well(await it.final_outcome())
 
 
-async def test_an_image_that_can_not_be_stored_is_linked_at_its_own_address(tmp_path: Path) -> None:
+async def test_an_image_that_can_not_be_stored_is_linked_at_the_back_end(tmp_path: Path) -> None:
     async with world(tmp_path, IMAGE_LOCALIZATION="True") as it, it.life():
         await asyncio.to_thread(shutil.rmtree, it.folder / "data/images")
         generation_id = await it.order()
@@ -82,7 +82,7 @@ async def test_an_image_that_can_not_be_stored_is_linked_at_its_own_address(tmp_
         assert f"]({it.upstream.url}/media/" in content
 
 
-def test_a_folder_that_can_not_be_written_to_ends_the_start_in_one_line(tmp_path: Path) -> None:
+def test_the_start_fails_with_one_line_if_the_data_folder_can_not_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / "file/data"  # not even root can create it
     settings = {"DATA_DIR": str(folder), "ADMIN_KEY": "sk-admin-key-of-the-tests", "PYTHONPATH": str(ROOT)}
@@ -93,7 +93,7 @@ def test_a_folder_that_can_not_be_written_to_ends_the_start_in_one_line(tmp_path
     assert line.startswith(f"DATA_DIR: {folder}: ")
 
 
-def test_a_damaged_database_ends_the_start_with_status_2_and_one_line(tmp_path: Path) -> None:
+def test_the_start_fails_with_one_line_if_the_database_is_damaged(tmp_path: Path) -> None:
     database = tmp_path / "data/sora_proxy.db"
     database.parent.mkdir()
     with contextlib.closing(sqlite3.connect(database)) as connection:

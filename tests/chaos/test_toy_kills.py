@@ -1,4 +1,4 @@
-"""The short run for back ends that take our ids, and for those whose answer is the image."""
+"""The short run for back ends that accept this server's ids, and for back ends whose answer contains the image."""
 
 from pathlib import Path
 
@@ -11,14 +11,12 @@ KINDS = pytest.mark.parametrize("kind", toy_kills.AIMS)
 
 
 @KINDS
-async def test_no_order_is_lost_or_made_twice_when_the_server_is_killed_at_random_and_answers_get_lost(
-    tmp_path: Path, kind: str
-) -> None:
+async def test_random_kills_and_lost_answers_neither_lose_nor_double_an_order(tmp_path: Path, kind: str) -> None:
     all_is_well(await toy_kills.at_random(tmp_path, kind, kills=2, orders=8))
 
 
 @pytest.mark.parametrize(("kind", "unknown"), [("named", 0), ("synchronous", 1)])
-async def test_an_order_is_made_once_or_reported_as_unknown_when_the_server_is_killed_before_the_answer(
+async def test_an_order_is_made_once_or_has_an_unknown_outcome_after_a_kill(
     tmp_path: Path, kind: str, unknown: int
 ) -> None:
     outcome = await toy_kills.aimed(tmp_path, kind, toy_kills.REGISTERED)
@@ -27,7 +25,7 @@ async def test_an_order_is_made_once_or_reported_as_unknown_when_the_server_is_k
 
 
 @pytest.mark.parametrize(("on_lost", "upstream_lost"), [("fail", 2), ("requeue", 0)])
-async def test_an_order_that_the_back_end_lost_is_reported_as_lost_or_made_if_the_operator_chose_that(
+async def test_an_order_that_the_back_end_lost_fails_or_is_sent_again_as_configured(
     tmp_path: Path, on_lost: str, upstream_lost: int
 ) -> None:
     outcome = await toy_kills.forgotten(tmp_path, kills=1, orders=2, on_lost=on_lost)
@@ -35,9 +33,9 @@ async def test_an_order_that_the_back_end_lost_is_reported_as_lost_or_made_if_th
     assert outcome.upstream_lost == upstream_lost
 
 
-async def test_images_that_arrived_by_single_calls_are_kept_and_none_is_ordered_twice(tmp_path: Path) -> None:
+async def test_kills_lose_no_image_of_single_calls_and_repeat_no_call(tmp_path: Path) -> None:
     all_is_well(await single_calls.at_random(tmp_path, kills=2, orders=6))
 
 
-async def test_orders_of_a_farm_of_comfyui_servers_are_made_once(tmp_path: Path) -> None:
+async def test_orders_at_two_comfyui_servers_are_made_once_despite_kills(tmp_path: Path) -> None:
     all_is_well(await comfyui_kills.at_random(tmp_path, kills=2, orders=6))

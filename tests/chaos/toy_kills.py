@@ -1,4 +1,4 @@
-"""SIGKILL in front of back ends of other identities than the simulator's."""
+"""SIGKILL in front of back ends that identify orders in other ways than the simulator."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ LONGEST_STEP = 0.25  # seconds
 
 
 class SlowScript(Script):
-    """Each step takes some time, so that there are orders at all of them."""
+    """A script whose steps all take some time, so that there are orders at every step."""
 
     def __init__(self, dice: random.Random) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class SlowScript(Script):
 
 
 async def at_random(folder: Path, kind: str, *, kills: int, orders: int) -> Outcome:
-    """Kill the server after a random time, with orders at every step; some answers get lost on the way too."""
+    """Kill the server after a random time, with orders at every step. Some answers are lost on the way."""
     async with toy_world(folder, kind, SlowScript(random.Random(orders))) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 
@@ -63,14 +63,14 @@ async def _fetched(it: ToyWorld) -> None:
 
 
 async def _wait_at(it: ToyWorld, step: Step) -> None:
-    """Place an order, and hold it at a step until the server is dead."""
+    """Place an order, and stop it at a step until the server is dead."""
     it.stage.script.pause(step)
     await it.order()
     await it.stage.script.reach(step)
 
 
-ARRIVED = Aim(_arrived)  # the toy registers it after the kill
-LOST_ON_THE_WIRE = Aim(_lost_on_the_wire)  # the toy never registers it
+ARRIVED = Aim(_arrived)  # the toy registers the order after the kill
+LOST_ON_THE_WIRE = Aim(_lost_on_the_wire)  # the toy never registers the order
 REGISTERED = Aim(_registered)  # the order is registered, and the answer is not sent yet
 ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
 POLLED = Aim(_polled, leaves="running")
@@ -91,7 +91,7 @@ async def aimed(folder: Path, kind: str, *aims: Aim) -> Outcome:
 
 
 async def forgotten(folder: Path, *, kills: int, orders: int, on_lost: str) -> Outcome:
-    """Kill the server while orders run, and restart the back end, which loses its jobs, before or after the kill."""
+    """Kill the server while orders run. Before or after the kill, restart the back end, which then loses its jobs."""
     async with toy_world(folder, "named", ON_LOST=on_lost) as it:
         for number in range(kills):
             async with it.life() as server:

@@ -16,7 +16,7 @@ from tests.contract.toy_server import ToyServer, image_of
 
 
 class ToyWorld(World):
-    """`kind` is the toy's name."""
+    """A world whose back end is a toy. `kind` is the toy's name."""
 
     model = "toy"
     module = "tests.chaos.impatient"
@@ -27,11 +27,11 @@ class ToyWorld(World):
         super().__init__(folder, stage.url, session, {"UPSTREAM": kind} | settings)
         self.stage = stage
         self.max_sends = MAX_SENDS if kind == "named" else 1
-        # All the mutable state: how often the toy lost each order.
+        # All the mutable state: the number of times that the toy lost each order.
         self.forgotten: Counter[str] = Counter()
 
     async def warm_up(self) -> None:
-        """Do nothing: no order has to be made before."""
+        """Do nothing, since no order has to be made first."""
 
     async def lose_answers(self, dice: random.Random) -> None:
         for step in (Step.arrived, Step.registered):

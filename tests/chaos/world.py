@@ -1,4 +1,4 @@
-"""A world: a back end, one server in front of it with many lives, and a book of the orders."""
+"""A world: a back end, a server in front of it that is restarted many times, and a book of the orders."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class Book:
-    """The knowledge of clients: the acknowledged orders, and those whose answer never arrived."""
+    """The knowledge of clients: the acknowledged orders, and the orders whose answer never arrived."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)  # prompts by id
     unanswered: set[str] = field(default_factory=set)
@@ -49,14 +49,14 @@ class Outcome:
 
     ordered: int = 0
     kills: int = 0
-    lost: int = 0  # by this server
+    lost: int = 0  # orders that sora_proxy lost
     doubled: int = 0
     crossed: int = 0
     unfinished: int = 0
-    unknown: int = 0  # and reported as unknown, if they can't be searched for
-    upstream_lost: int = 0  # by the back end, and reported as lost
-    starts: list[float] = field(default_factory=list)  # seconds until it was ready
-    settled: list[float] = field(default_factory=list)  # seconds from then until an order of unknown outcome was made
+    unknown: int = 0  # orders that can't be searched for, and were reported as unknown
+    upstream_lost: int = 0  # orders that the back end lost, and that were reported as lost
+    starts: list[float] = field(default_factory=list)  # seconds until the server was ready
+    settled: list[float] = field(default_factory=list)  # seconds from ready until an order of unknown outcome was made
 
     @property
     def wrong(self) -> int:
@@ -69,17 +69,17 @@ class Outcome:
 
 
 class World(ABC):
-    """The server keeps its folder over all its lives; each listens on a port of its own."""
+    """A server that keeps its folder over all its lives. Each life listens on a new port."""
 
     model = "sora-1.0"
-    module = "sora_proxy"  # what is run
+    module = "sora_proxy"  # the module that is run
 
     def __init__(self, folder: Path, upstream: str, session: aiohttp.ClientSession, settings: dict[str, str]):
         self.folder = folder
         self.session = session
         self.settings = environment(folder, upstream, KEYS) | SETTINGS | settings
         # All the mutable state.
-        self.url = ""  # of the present or the last life
+        self.url = ""  # the address of the current or last life
         self.book = Book()
         self.outcome = Outcome()
 
@@ -89,7 +89,7 @@ class World(ABC):
 
     @abstractmethod
     async def lose_answers(self, dice: random.Random) -> None:
-        """Let some of the next answers get lost on the way."""
+        """Lose some of the next answers on the way."""
 
     @abstractmethod
     async def release(self) -> None:
@@ -101,7 +101,8 @@ class World(ABC):
 
     @contextlib.asynccontextmanager
     async def life(self) -> AsyncIterator[Program]:
-        """One life of the server, from the moment when it is ready. Every id that a client ever got is known then."""
+        """One life of the server. The block begins when the server is ready, after a check of every id that a client
+        ever got."""
         begun = time.perf_counter()
         async with program(self.folder, self.module, environment=self.settings) as server:
             self.url = server.url
@@ -117,7 +118,7 @@ class World(ABC):
         await server.end(signal.SIGKILL)
 
     async def order(self, prompt: str | None = None, n: int = 1) -> str | None:
-        """Place an order; returns its id, or None if no answer came."""
+        """Place an order. Returns the id of the order, or None if no answer arrived."""
         prompt = prompt or self.book.new_prompt()
         body = {"model": self.model, "n": n, "background": True, "messages": [{"role": "user", "content": prompt}]}
         try:
@@ -141,7 +142,7 @@ class World(ABC):
         return await eventually(look)
 
     async def rows(self) -> dict[str, tuple[str, int]]:
-        """The rows that a killed server left on disk: status and number of submits, by prompt."""
+        """The rows in the database of a killed server: status and number of submits, by prompt."""
         return await asyncio.to_thread(_rows, Path(self.settings["DATA_DIR"]))
 
     async def status_of(self, path: str) -> int:
@@ -200,16 +201,16 @@ def _rows(folder: Path) -> dict[str, tuple[str, int]]:
 
 @contextlib.contextmanager
 def copied_database(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A copy of the database, since opening the file itself would already repair it."""
+    """A copy of the database, since opening the original file would already repair it."""
     with tempfile.TemporaryDirectory() as temporary:
         for path in folder.glob("sora_proxy.db*"):
-            with contextlib.suppress(FileNotFoundError):  # a log that was just closed
+            with contextlib.suppress(FileNotFoundError):  # the log was just closed
                 shutil.copy(path, temporary)
         with contextlib.closing(sqlite3.connect(Path(temporary) / "sora_proxy.db")) as connection:
             yield connection
 
 
 def client() -> aiohttp.ClientSession:
-    """A client that opens a connection for each request, since the server may be in another life."""
+    """A client that opens a connection for each request, since the server may have been restarted."""
     headers = {"authorization": f"Bearer {CLIENT_KEY}"}
     return aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(force_close=True))

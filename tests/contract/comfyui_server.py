@@ -32,11 +32,13 @@ class ComfyUIServer(Stage):
         self.url = ""
         self.script = Script()
         self.received = Received()
-        self.node_errors: Body = {}  # in the answer to an order
-        self.told_id = ""  # in answers to orders, instead of theirs
+        self.node_errors: Body = {}  # sent in the answer to an order
+        self.told_id = ""  # sent in answers to orders, in place of the order's id
         self.upload_status = 200
         self.stopped: set[str] = set()
-        self.floods: Callable[[web.WebSocketResponse], Awaitable[None]] | None = None  # a socket that is not read
+        self.floods: Callable[[web.WebSocketResponse], Awaitable[None]] | None = (
+            None  # floods each new socket, which the server does not read
+        )
         self.sockets_opened = 0
         self._jobs: dict[str, Body] = {}
         self._uploads: dict[str, File] = {}

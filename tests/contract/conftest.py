@@ -1,4 +1,4 @@
-"""A back end, its server, and ours in front of it: in this process, or as one that can be killed."""
+"""A back end, its server, and our server in front of both: in this process, or as a process that can be killed."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from tests.contract.stages import STAGES
 from tests.contract.toys import TOYS
 from tests.eventually import eventually
 
-KEYS = upstream_keys(max_concurrent=8)  # whatever the back end would choose
+KEYS = upstream_keys(max_concurrent=8)  # replaces the default limit of the back end
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
@@ -48,7 +48,7 @@ class Contract:
 
     @property
     def backends(self) -> list[dict[str, Any]]:
-        """The option BACKENDS of a server in front of it."""
+        """The option BACKENDS of a server in front of this back end."""
         place = {"name": self.kind, "kind": self.kind, "base_url": self.stage.url, "keys": KEYS}
         return [place | {"models": [self.model], "options": self.stage.options}]
 
@@ -69,7 +69,7 @@ async def contract(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., AbstractAsyncContextManager[Proxy]]:
-    """Start our server in front of the back end, with more settings. It knows what the back end can do."""
+    """Start our server in front of the back end, with more settings, and let it ask for the back end's abilities."""
 
     @contextlib.asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Proxy]:
@@ -97,7 +97,7 @@ class Killable:
             return str(answer.headers["x-generation-id"])
 
     async def ended(self, generation_id: str) -> dict[str, Any]:
-        """How a generation is, once it has ended."""
+        """The list entry of a generation, once the generation has ended."""
 
         async def look() -> dict[str, Any] | None:
             async with self.client.get(f"{self.program.url}/v1/generations?limit=100") as answer:
@@ -107,7 +107,7 @@ class Killable:
         return await eventually(look)
 
     async def images_today(self) -> int:
-        """How many images count against a daily cap."""
+        """The number of images that count against a daily cap."""
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
         async with self.client.get(f"{self.program.url}/admin/api/queue", headers=headers) as answer:
             return int((await answer.json())["in_all"]["images_today"])
@@ -118,9 +118,9 @@ class Killable:
 
 @contextlib.asynccontextmanager
 async def killable(folder: Path, **settings: str) -> AsyncIterator[Killable]:
-    """Our server as a process on a folder, which several may have one after the other."""
+    """Run our server as a process on a folder, where several processes may run one after the other."""
     settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1"} | settings
-    # On threads, for starting and ending a process blocks.
+    # On threads, because starting or ending a process blocks.
     running = forked_program(folder, **settings)
     program = await asyncio.to_thread(running.__enter__)
     try:

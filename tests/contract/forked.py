@@ -1,4 +1,4 @@
-"""The server as a process that is forked from one that has imported it: to import it is most of a start."""
+"""The server, forked from a process that has imported all modules, because imports take most of a start."""
 
 import contextlib
 import multiprocessing

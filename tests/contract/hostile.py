@@ -1,4 +1,4 @@
-"""A hostile server with Sora's web protocol: each back end behind it has an attack of its own."""
+"""A hostile server with Sora's web protocol. It stands for several back ends, each with a different attack."""
 
 import json
 import socket
@@ -16,7 +16,9 @@ MARK = "HOSTILE](http://evil.example) <script>alert(1)</script>\x1b[2J\r\n# \u20
 
 Task = dict[str, Any]
 Pieces = Callable[[], Iterable[bytes]]
-Rows = Callable[[Task, int], list[Any]]  # of a list, by the order's task and the number of the list, from 0
+Rows = Callable[
+    [Task, int], list[Any]
+]  # the rows of a list, made from the order's task and the number of the list, counted from 0
 
 
 def honest_rows(task: Task, _number: int) -> list[Any]:
@@ -25,19 +27,19 @@ def honest_rows(task: Task, _number: int) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """The attack of a back end. `pieces` replace its first answers to an order, each on a connection that then ends;
-    `rows`, `image` and `submitted` (the answer to an order) are the contents of the other answers."""
+    """The attack of a back end. `pieces` replace the first answers about an order, and end their connections. `rows`,
+    `image` and `submitted` (the answer to an order) are the contents of the other answers."""
 
     pieces: Pieces | None = None
-    kinds: tuple[str, ...] = ("submit", "list", "media")  # of the answers that are replaced
-    times: int = 2  # of each kind
+    kinds: tuple[str, ...] = ("submit", "list", "media")  # the kinds of the replaced answers
+    times: int = 2  # the number of replaced answers of each kind
     submitted: dict[str, Any] | None = None
     rows: Rows = honest_rows
     image: bytes = GIF
 
 
 class Hostile:
-    """The server, with the attacks by the names of the back ends. Without an attack, a back end is honest."""
+    """The server, with the attack of each back end by name. A back end without an attack is honest."""
 
     def __init__(self, serve: Serve, attacks: Mapping[str, Attack]) -> None:
         self._attacks = attacks
@@ -71,7 +73,7 @@ class Hostile:
                 answer(sock, json.dumps(self._body(attack, name, kind, number)).encode())
 
     def _seen(self, request: Request, name: str, kind: str) -> int:
-        """Register an order; returns how many answers of this kind were sent before. Lists before an order are -1."""
+        """Register an order; returns the number of earlier answers of this kind, or -1 for lists before an order."""
         with self._lock:
             tasks = self.tasks.setdefault(name, [])
             if kind == "submit":

@@ -21,7 +21,7 @@ PARAMETERS = ("quality", "background", "moderation", "input_fidelity")
 
 
 class OpenAIServer(Stage):
-    """`script` decides what happens at each step of an order. `answers` replace its own answers."""
+    """`script` decides what happens at each step of an order. `answers` replace the default answers of the server."""
 
     model, identity, options = MODEL, Identity.synchronous, {"profile": "openai"}
     registered = 0
@@ -60,7 +60,7 @@ class OpenAIServer(Stage):
         """Do nothing: the server has no jobs."""
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this preview of the images that are being made; None: finish them."""
+        """Show this preview of the images that are being made; with None, finish the images."""
         self._preview, self.script.tasks_end = preview, preview is None
         async with self._news:
             self._news.notify_all()
@@ -74,11 +74,11 @@ class OpenAIServer(Stage):
         return web.json_response({"error": error}, status=400)
 
     def with_images(self, images: list[str]) -> dict[str, Any]:
-        """An answer with images, which are base64."""
+        """An answer with these images in base64."""
         return {"created": 1, "data": [{"b64_json": image} for image in images]}
 
     def register(self, _order: dict[str, Any]) -> None:
-        """Begin to make an order."""
+        """Count an order that the server begins to make."""
         self.registered += 1
 
     async def _models(self, _request: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ def run() -> int:
 
 
 def run_in(folder: Path, environment: dict[str, str], out: Connection) -> None:
-    """Run in this process, which is new, what a command in a folder would run. The log is a file in it."""
+    """Run the server in this new process as a command in a folder would. The log is a file in that folder."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-File = tuple[str, bytes]  # its type and its content
+File = tuple[str, bytes]  # content type and bytes
 
 
 @dataclass
 class Received:
-    """The input images of an order, its parameters, and the number of previews that it asks for."""
+    """The input images of an order, its parameters, and the number of previews that the order requests."""
 
     references: list[File] = field(default_factory=list)
     mask: File | None = None

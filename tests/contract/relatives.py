@@ -10,7 +10,7 @@ from tests.contract.received import File, Received
 
 
 class ChatServer(OpenAIServer):
-    """OpenRouter, whose images are data URIs in a list of their own."""
+    """OpenRouter, whose answers have images as data URIs in a separate list."""
 
     model, options = "google/gemini-2.5-flash-image", {"profile": "openrouter"}
     order_paths = ("/chat/completions",)
@@ -28,7 +28,7 @@ class ChatServer(OpenAIServer):
     async def _models(self, request: web.Request) -> web.Response:
         made = {self.model: ["image", "text"], "black-forest-labs/flux.2-pro": ["image"], "openai/gpt-5": ["text"]}
         rows = [{"id": name, "architecture": {"output_modalities": each}} for name, each in made.items()]
-        listed = request.query.get("output_modalities") == "image"  # without this, some models are missing
+        listed = request.query.get("output_modalities") == "image"  # without this parameter, models are missing
         return web.json_response({"data": rows if listed else []}, status=self.models_status)
 
     def prompt_in(self, body: dict[str, Any]) -> str:
@@ -86,7 +86,7 @@ def image_part(url: str) -> dict[str, Any]:
 
 
 def inline_part(image: str, **fields: Any) -> dict[str, Any]:
-    """A part whose declared type is not that of the bytes."""
+    """A part whose declared type differs from the type of its bytes."""
     return {"inlineData": {"mimeType": "image/png", "data": image}} | fields
 
 

@@ -1,4 +1,4 @@
-"""The script of the steps of an order at a server: each passes, pauses, or ends the connection."""
+"""The script for the steps of an order at a server: each step passes, pauses, or ends the connection."""
 
 import asyncio
 from collections import defaultdict
@@ -11,13 +11,13 @@ from tests.eventually import PATIENCE
 
 class Step(Enum):
     arrived = auto()  # the order was read
-    registered = auto()  # it became a job; the answer was not sent
+    registered = auto()  # the order became a job; the answer is not sent yet
     polled = auto()
     fetched = auto()  # an image was requested
 
 
 class Script:
-    """`tasks_end`: whether tasks are shown as finished."""
+    """The pauses and cuts at the steps of orders. `tasks_end` is whether tasks are shown as finished."""
 
     def __init__(self) -> None:
         self.tasks_end = True
@@ -41,7 +41,7 @@ class Script:
             pause.set()
 
     async def reach(self, step: Step, *, again: bool = False) -> None:
-        """Wait until a request has come to a step; `again`: one that comes from now on."""
+        """Wait until a request has reached a step; with `again`, wait for a new request."""
         if again:
             self._reached[step].clear()
         async with asyncio.timeout(PATIENCE):

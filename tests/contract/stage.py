@@ -11,27 +11,27 @@ from tests.contract.script import Script
 
 
 class Stage(Protocol):
-    """A server with the protocol of a back end. Every stage inherits from this class, and with it the defaults.
+    """A server with the protocol of a back end. Every stage inherits from this class, including the defaults.
 
-    `registered` counts the orders that the server began to make, `uploaded` the input images that came before an order:
-    each is a property, or a class attribute of 0 to begin with. `refuses` makes the server refuse orders as against its
-    rules, `fails` makes accepted orders fail.
+    `registered` counts the orders that the server began to make, and `uploaded` counts the input images that arrived
+    before their orders. Both are properties, or class attributes that start at 0. With `refuses`, the server refuses
+    orders that break its rules; with `fails`, accepted orders fail.
     """
 
-    # Of the back end.
-    model: str  # one that it serves, by its own name
+    # Facts about the back end.
+    model: str  # a model that the back end serves, by the name at the back end
     identity: Identity
-    options: Mapping[str, Any] = {}  # in its entry of BACKENDS
+    options: Mapping[str, Any] = {}  # the options in the back end's entry of BACKENDS
     shows_previews: bool = True
-    refusal_code: str = "content_policy_violation"  # of an order that it refuses
-    single_calls: bool = False  # an order for several images is as many orders for one
+    refusal_code: str = "content_policy_violation"  # the error code of a refused order
+    single_calls: bool = False  # an order for several images becomes one call per image
 
-    # The present state of its server.
-    url: str  # known once it runs
+    # The present state of the back end's server.
+    url: str  # known once the server runs
     script: Script  # what happens at each step
     refuses: bool = False
     fails: bool = False
-    received: Received  # with the last order
+    received: Received  # the contents of the last order
 
     @property
     def registered(self) -> int: ...
@@ -46,4 +46,4 @@ class Stage(Protocol):
         """Lose every job, as a restart does. A synchronous server has no jobs."""
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this preview of the running jobs; None: end them. Only called if the back end shows previews."""
+        """Show this preview of the running jobs; with None, end the jobs. Only back ends with previews are asked."""

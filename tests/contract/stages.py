@@ -1,4 +1,4 @@
-"""The servers of the back ends that the contract is tested with."""
+"""The servers of the back ends that the contract tests run with."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ class SoraStage(Sora, Stage):
             answer = web.json_response({"id": self.register(order, "failed" if self.fails else "succeeded")["id"]})
             await self.script.at(Step.registered, None)
         except ConnectionResetError:
-            return web.Response(status=502)  # which reveals as little about the order
+            return web.Response(status=502)  # reveals as little about the order as a lost connection
         return answer
 
     async def _upload(self, request: web.Request) -> web.Response:
@@ -61,7 +61,7 @@ class SoraStage(Sora, Stage):
         return web.json_response({"id": media_id})
 
     async def _list(self, request: web.Request) -> web.Response:
-        if self.registered:  # before that, our server lists the tasks that exist already
+        if self.registered:  # earlier lists only show our server the existing tasks
             await self.script.at(Step.polled, None)
         if self.script.tasks_end:
             return await super()._list(request)
@@ -74,7 +74,7 @@ class SoraStage(Sora, Stage):
 
 
 class ToyStage(ToyServer, Stage):
-    """The server of all toys, for one of them."""
+    """The server of the toys, as the stage of one toy."""
 
     model = "toy"
 
@@ -83,7 +83,7 @@ class ToyStage(ToyServer, Stage):
         self.identity, self.shows_previews = toy.identity, toy.shows_previews
 
 
-# One line runs the contract for a back end. The name of one of its servers may follow that of its kind.
+# Each line runs the contract tests for a back end. The name of a server may follow the kind of the back end.
 STAGES: Mapping[str, Callable[[], Stage]] = {
     "comfyui": ComfyUIServer,
     "openai_images": OpenAIServer,

@@ -1,4 +1,4 @@
-"""A back end whose code passes on whatever its server sends: the limits that the core itself enforces."""
+"""Limits that the core enforces even if a back end passes on whatever its server sends."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.contract.toys.synchronous import Synchronous
 from tests.sora_server import GIF_URI, outcome
 
 Start = Callable[..., AbstractAsyncContextManager[Proxy]]
-Say = Callable[[Snapshot, int], Snapshot]  # the snapshot to report instead, by the number of the poll from 0
+Say = Callable[[Snapshot, int], Snapshot]  # the snapshot to report in a poll; polls are numbered from 0
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def stored_in(folder: Path) -> list[str]:
 
 
 class Generous(Synchronous):
-    """Its server sends thirty images for one."""
+    """A synchronous back end that orders thirty images from its server, whatever the client orders."""
 
     def order(self, submission: Any) -> dict[str, Any]:
         return super().order(submission) | {"n": 30}
@@ -79,7 +79,7 @@ class Generous(Synchronous):
 @pytest.mark.parametrize(
     "kind", [saying(lambda said, _: replace(said, assets=said.assets * 30)), Generous], ids=["named", "synchronous"]
 )
-async def test_no_more_images_are_taken_than_were_ordered_and_no_other_file_is_left(
+async def test_images_beyond_the_requested_number_are_discarded_and_leave_no_file(
     start: Start, tmp_path: Path, kind: Any
 ) -> None:
     async with start(kind, image_localization=True) as proxy, proxy.chat(model="toy", n=2) as answer:
@@ -103,13 +103,13 @@ async def test_no_more_images_are_taken_than_were_ordered_and_no_other_file_is_l
     ],
     ids=lambda address: ascii(address[:30]),
 )
-async def test_an_address_that_clients_can_not_open_safely_is_not_shown(start: Start, address: str) -> None:
+async def test_an_address_that_is_unsafe_for_clients_is_not_shown(start: Start, address: str) -> None:
     careless = saying(lambda said, _: replace(said, assets=(Asset(address),)))
     async with start(careless, image_localization=False) as proxy:
         assert await code_of(proxy) == "result_unavailable"
 
 
-async def test_an_address_that_holds_markdown_is_shown_as_an_address(start: Start) -> None:
+async def test_markdown_in_the_address_of_an_image_has_no_effect(start: Start) -> None:
     phishing = "http://example.com/fox.png) **CLICK** [free](http://evil.example)<script>"
     careless = saying(lambda said, _: replace(said, assets=(Asset(phishing),)))
     async with start(careless, image_localization=False) as proxy, proxy.chat(model="toy") as answer:
@@ -129,7 +129,7 @@ def odd_numbers_first(said: Snapshot, poll: int) -> Snapshot:
 
 
 class Boastful(Synchronous):
-    """It reports the same numbers while the order is made."""
+    """A synchronous back end that reports impossible numbers while it makes an order."""
 
     async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         for odd in NUMBERS:
@@ -138,7 +138,7 @@ class Boastful(Synchronous):
 
 
 @pytest.mark.parametrize("kind", [saying(odd_numbers_first), Boastful], ids=["named", "synchronous"])
-async def test_impossible_numbers_are_not_shown(start: Start, kind: Any) -> None:
+async def test_clients_never_see_impossible_progress_values(start: Start, kind: Any) -> None:
     async with start(kind, image_localization=True, poll_interval=0.05) as proxy:
         async with proxy.chat(model="toy", background=True) as answer:
             generation_id = answer.headers["x-generation-id"]
@@ -170,7 +170,7 @@ UNFORESEEN = [("submit", "internal_error"), ("upload", "internal_error"), ("fetc
 
 
 @pytest.mark.parametrize(("call", "code"), UNFORESEEN)
-async def test_an_unforeseen_error_ends_its_own_order_and_its_text_is_not_shown(
+async def test_an_order_with_an_unforeseen_error_fails_without_showing_the_error_text(
     start: Start, call: str, code: str
 ) -> None:
     async def fail(*_arguments: object) -> None:
@@ -196,7 +196,7 @@ async def make_nothing(_submission: Submission) -> Made:
 
 
 @pytest.mark.parametrize("mistake", [fail, make_nothing])
-async def test_an_unforeseen_error_about_one_image_does_not_affect_the_others(
+async def test_an_unforeseen_error_in_one_image_does_not_affect_the_other_images(
     start: Start, mistake: Callable[[Submission], Awaitable[Made]]
 ) -> None:
     class Broken(Synchronous):

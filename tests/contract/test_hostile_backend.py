@@ -1,7 +1,8 @@
 """A hostile back end affects only its own orders, however it answers.
 
-Each test runs the server as a process in front of several hostile back ends and an honest one. Their orders are placed
-at the same time; the honest ones have to be made, the others end, and no text of the hostile ones is shown.
+Each test runs the server as a process in front of several hostile back ends and an honest one, with orders at all of
+them at the same time. The honest orders have to be made, the hostile orders end, and no text of a hostile back end is
+shown.
 """
 
 import asyncio
@@ -29,9 +30,9 @@ from tests.sora_server import GIF
 
 ADMIN_KEY = "sk-admin-key-of-the-tests"
 HONEST_ORDERS = 3
-MAX_THREADS = 16  # of the downloads of all orders together
+MAX_THREADS = 16  # for the downloads of all orders together
 MIB = 2**20
-MAX_GROWTH_MIB = 250  # of the process, while the back ends send 1.5 GB
+MAX_GROWTH_MIB = 250  # growth of the server's memory, while the back ends send 1.5 GB
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 CHUNK = b"10000\r\n" + b" " * 2**16 + b"\r\n"
@@ -45,11 +46,11 @@ class Siege:
 
     server: Killable
     hostile: Hostile
-    canary: Server  # on a private address; no request may reach it
-    ends: dict[str, dict[str, Any]] = field(default_factory=dict)  # by back end
+    canary: Server  # on a private address, which no request may reach
+    ends: dict[str, dict[str, Any]] = field(default_factory=dict)  # by the name of the back end
 
     async def orders_at(self, names: Iterable[str]) -> None:
-        """Place an order at each of these back ends, and honest ones meanwhile."""
+        """Place an order at each of these back ends, and orders at the honest back end meanwhile."""
         placed = {name: await self.server.order(name) for name in names}
         await self.honest_orders()
         self.ends = {name: await self.server.ended(generation_id) for name, generation_id in placed.items()}
@@ -60,18 +61,18 @@ class Siege:
             assert (honest["status"], len(self.stored(honest))) == ("completed", 1), honest
 
     def stored(self, end: dict[str, Any]) -> list[str]:
-        """The images of an order that are stored here."""
+        """The images of an order that our server stores."""
         return [link for link in end["pictures"] if link.startswith(f"{self.server.program.url}/images/")]
 
     def results(self) -> dict[str, int | str]:
-        """By back end: the number of images if all are stored here, or the code of the error."""
+        """For each back end, the number of images that our server stores, or the code of the error."""
         return {
             name: end["error"]["code"] if end["error"] else len(self.stored(end)) or f"linked {end['pictures']}"
             for name, end in self.ends.items()
         }
 
     async def assert_nothing_is_shown(self) -> None:
-        """No text of the back ends reaches clients, operators or, unescaped, the log."""
+        """Assert that no text of the back ends reaches clients, operators or the log."""
         url, operator = self.server.program.url, {"authorization": f"Bearer {ADMIN_KEY}"}
         paths = [*SEEN_BY_CLIENTS]
         for end in self.ends.values():
@@ -104,7 +105,7 @@ Besiege = Callable[..., AbstractAsyncContextManager[Siege]]
 
 @pytest.fixture
 def besiege(tmp_path: Path, serve: Serve, canary: Server) -> Besiege:
-    """Start a server with these back ends, by their names, and an honest one."""
+    """Start a server with these hostile back ends, by name, and an honest one."""
 
     @contextlib.asynccontextmanager
     async def start(attacks: Mapping[str, Attack], **settings: str) -> AsyncIterator[Siege]:
@@ -156,7 +157,7 @@ def unreadable(canary: int) -> dict[str, Pieces]:
     }
 
 
-async def test_unreadable_answers_cost_little_and_the_orders_are_made(besiege: Besiege, canary: Server) -> None:
+async def test_orders_are_made_with_little_memory_despite_unreadable_answers(besiege: Besiege, canary: Server) -> None:
     attacks = {name: Attack(pieces) for name, pieces in unreadable(canary.port).items()}
     async with besiege(attacks) as it:
         before = await asyncio.to_thread(peak_memory, it.server)
@@ -196,11 +197,11 @@ async def test_an_endless_body_does_not_delay_other_back_ends(besiege: Besiege) 
 
 
 def saying(**fields: Any) -> Attack:
-    """A back end whose tasks have these fields, too."""
+    """An attack that adds these fields to each task."""
     return Attack(rows=lambda task, _number: [task | fields])
 
 
-async def test_no_text_of_a_back_end_is_shown(besiege: Besiege) -> None:
+async def test_texts_of_a_back_end_are_never_shown(besiege: Besiege) -> None:
     error = {"code": MARK, "message": MARK, "type": MARK}
     result = {"id": MARK, "url": MARK, "encodings": {"source": {"path": MARK}}, MARK: MARK}
     everywhere = {MARK: MARK, "title": MARK, "error": error, "failure_reason": MARK, "moderation_result": MARK}
@@ -227,7 +228,7 @@ async def test_no_text_of_a_back_end_is_shown(besiege: Besiege) -> None:
         await it.assert_nothing_is_shown()
 
 
-async def test_no_more_images_are_taken_than_were_ordered_and_none_of_other_orders(besiege: Besiege) -> None:
+async def test_surplus_images_and_images_of_other_orders_are_not_downloaded(besiege: Besiege) -> None:
     def many(task: Task, _number: int) -> list[Task]:
         return [task | {"generations": task["generations"] * 30}]
 
@@ -250,7 +251,9 @@ async def test_no_more_images_are_taken_than_were_ordered_and_none_of_other_orde
 
 
 @pytest.mark.parametrize("stored", ["True", "False"])
-async def test_nothing_private_is_fetched_or_linked(besiege: Besiege, canary: Server, stored: str) -> None:
+async def test_private_and_unsafe_addresses_are_neither_fetched_nor_linked(
+    besiege: Besiege, canary: Server, stored: str
+) -> None:
     def at(address: str) -> Attack:
         return saying(generations=[{"id": "result_1", "url": address.replace("PORT", str(canary.port))}])
 
@@ -271,7 +274,7 @@ async def test_nothing_private_is_fetched_or_linked(besiege: Besiege, canary: Se
         assert it.results() == dict.fromkeys(attacks, "result_unavailable")
 
 
-async def test_a_redirect_of_an_image_is_not_followed(besiege: Besiege, canary: Server) -> None:
+async def test_a_redirect_of_an_image_to_a_private_address_is_not_followed(besiege: Besiege, canary: Server) -> None:
     away = f"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{canary.port}/\r\ncontent-length: 0\r\n\r\n".encode()
     async with besiege({"redirect": Attack(lambda: [away], kinds=("media",), times=1000)}) as it:
         await it.orders_at(["redirect"])
@@ -281,7 +284,7 @@ async def test_a_redirect_of_an_image_is_not_followed(besiege: Besiege, canary: 
 NUMBERS = [-5, -0.1, 1e308, "NaN", "-Infinity", "1e400", 2**63, True, [], {}, [[0]], "0x10", None]
 
 
-async def test_impossible_numbers_are_not_shown(besiege: Besiege) -> None:
+async def test_clients_never_see_impossible_progress_values(besiege: Besiege) -> None:
     def running(task: Task, number: int) -> list[Task]:
         if number >= len(NUMBERS):
             return [task]

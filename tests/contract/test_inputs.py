@@ -27,7 +27,7 @@ def image(kind: str, colour: str) -> bytes:
     return out.getvalue()
 
 
-# One more than an order may have, all different.
+# One file more than an order may have; all files are different.
 FILES: list[File] = [
     (f"image/{kind.lower()}", image(kind, f"hsl({20 * number}, 100%, 50%)"))
     for number, kind in zip(range(MAX_REFERENCES + 1), cycle(("WEBP", "PNG", "JPEG", "GIF")), strict=False)
@@ -36,7 +36,7 @@ MASK: File = ("image/png", image("PNG", "blue"))
 
 
 def data_uri(file: File) -> str:
-    """A data URI whose type is not that of the bytes."""
+    """A data URI whose declared type differs from the type of its bytes."""
     return f"data:image/x-other;base64,{base64.b64encode(file[1]).decode()}"
 
 
@@ -77,7 +77,7 @@ async def by_response(proxy: Proxy, model: str, files: Sequence[File], mask: Fil
 
 
 Send = Callable[[Proxy, str, Sequence[File], File | None], Awaitable[tuple[int, dict[str, Any]]]]
-# Each way, the parameter that the images come in, and that of the mask.
+# Each way to send images, with its parameter for the images and its parameter for the mask.
 WAYS: list[tuple[Send, str, str | None]] = [
     (by_form, "image", "mask"),
     (by_json, "image", "mask"),
@@ -94,12 +94,12 @@ async def most_references(proxy: Proxy, contract: Contract) -> int:
 
 
 @ways
-async def test_references_and_mask_arrive_byte_for_byte_in_their_order_with_the_types_of_their_bytes(
+async def test_references_and_mask_arrive_unchanged_and_with_correct_content_types(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:
         if not (most := await most_references(proxy, contract)):
-            pytest.skip("its model takes no reference image")
+            pytest.skip("the model accepts no reference image")
         files = FILES[:most]
         mask = MASK if (await contract.abilities(proxy))["masks"] and mask_param else None
         status, body = await send(proxy, contract.model, files, mask)
@@ -109,7 +109,7 @@ async def test_references_and_mask_arrive_byte_for_byte_in_their_order_with_the_
 
 
 @ways
-async def test_more_references_than_the_model_takes_are_refused_before_anything_is_sent(
+async def test_an_order_with_too_many_references_is_refused_before_anything_is_sent(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:
@@ -122,7 +122,7 @@ async def test_more_references_than_the_model_takes_are_refused_before_anything_
 
 
 @ways
-async def test_no_image_is_kept_if_one_of_them_can_not_be_used(
+async def test_an_order_with_an_unusable_image_is_refused_and_leaves_no_file(
     start: Start, contract: Contract, tmp_path: Path, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:
@@ -135,11 +135,11 @@ async def test_no_image_is_kept_if_one_of_them_can_not_be_used(
 
 
 @ways
-async def test_a_mask_is_refused_by_name_if_the_model_takes_no_mask_and_if_there_is_nothing_to_mask(
+async def test_an_unusable_mask_is_refused_with_the_name_of_its_parameter(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     if mask_param is None:
-        pytest.skip("it has no masks")
+        pytest.skip("this way to send images has no mask")
     async with start() as proxy:
         takes_masks = (await contract.abilities(proxy))["masks"]
         files = [] if takes_masks else FILES[: min(await most_references(proxy, contract), 1)]
@@ -150,7 +150,7 @@ async def test_a_mask_is_refused_by_name_if_the_model_takes_no_mask_and_if_there
 
 
 @pytest.mark.parametrize("path", ["images/generations", "chat/completions", "responses"])
-async def test_parameters_that_the_model_declares_arrive_and_the_others_are_listed_as_ignored(
+async def test_declared_parameters_arrive_and_other_parameters_are_listed_as_ignored(
     start: Start, contract: Contract, path: str
 ) -> None:
     given = {"seed": 0, "strength": 0.5, "negative_prompt": "snow", "num_inference_steps": 20, "quality": "hd"}

@@ -1,4 +1,4 @@
-"""A server that is killed at any step of an order: the next one neither loses it nor sends it twice, nor counts it
+"""After a kill at any step of an order, the next server neither loses the order, nor sends it twice, nor counts it
 twice against a daily cap."""
 
 import pytest
@@ -28,7 +28,7 @@ async def killed_at(step: Step, contract: Contract, start: StartKillable) -> str
     [(Step.arrived, True), (Step.arrived, False), (Step.registered, True)],
     ids=["arrives after the kill", "never arrives", "registered"],
 )
-async def test_an_order_that_was_being_submitted_is_made_once_or_reported_as_unknown(
+async def test_a_kill_during_a_submit_ends_in_one_image_or_an_unknown_outcome(
     contract: Contract, start_killable: StartKillable, step: Step, arrives: bool
 ) -> None:
     go_on = contract.stage.script.pause(step)
@@ -42,12 +42,12 @@ async def test_an_order_that_was_being_submitted_is_made_once_or_reported_as_unk
             assert (ended["status"], len(ended["pictures"])) == ("completed", 1)
         else:
             assert ended["error"]["code"] == "outcome_unknown"
-        assert await server.images_today() == 1  # of an unknown outcome, too
+        assert await server.images_today() == 1  # an order of unknown outcome counts, too
     assert contract.stage.registered == (arrives or contract.searchable)
 
 
 @pytest.mark.parametrize("step", [Step.polled, Step.fetched])
-async def test_an_order_that_runs_or_is_done_is_completed(
+async def test_a_running_or_finished_order_is_completed_after_a_kill(
     contract: Contract, start_killable: StartKillable, step: Step
 ) -> None:
     if contract.identity is Identity.synchronous:
@@ -62,7 +62,7 @@ async def test_an_order_that_runs_or_is_done_is_completed(
     assert contract.stage.registered == 1
 
 
-async def test_an_order_that_was_refused_before_a_kill_does_not_count(
+async def test_an_order_refused_before_a_kill_does_not_count_against_the_cap(
     contract: Contract, start_killable: StartKillable
 ) -> None:
     contract.stage.refuses = True

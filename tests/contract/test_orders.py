@@ -23,10 +23,12 @@ async def error_of(proxy: Proxy, model: str) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize("n", [1, 3])
-async def test_an_order_is_made_once_and_its_images_are_stored_here(start: Start, contract: Contract, n: int) -> None:
+async def test_an_order_is_made_once_and_its_images_are_stored_by_our_server(
+    start: Start, contract: Contract, n: int
+) -> None:
     async with start() as proxy:
         if n > (await contract.abilities(proxy))["max_images"]:
-            pytest.skip("its orders are for fewer images")
+            pytest.skip("the model makes fewer images per order")
         async with proxy.chat(model=contract.model, n=n) as answer:
             text = (await answer.json())["choices"][0]["message"]["content"]
             assert answer.headers["x-sora-proxy-backend"] == contract.kind
@@ -34,7 +36,7 @@ async def test_an_order_is_made_once_and_its_images_are_stored_here(start: Start
     assert contract.stage.registered == (n if contract.stage.single_calls else 1)
 
 
-async def test_a_refused_prompt_is_the_clients_fault_and_is_not_sent_again(start: Start, contract: Contract) -> None:
+async def test_a_refused_prompt_is_reported_to_the_client_and_not_sent_again(start: Start, contract: Contract) -> None:
     contract.stage.refuses = True
     async with start() as proxy:
         assert (await error_of(proxy, contract.model))[0] == contract.stage.refusal_code
@@ -42,7 +44,7 @@ async def test_a_refused_prompt_is_the_clients_fault_and_is_not_sent_again(start
 
 
 @pytest.mark.parametrize("step", [Step.arrived, Step.registered])
-async def test_an_order_that_is_cut_off_is_made_once_or_reported_as_unknown_if_it_can_not_be_searched_for(
+async def test_an_interrupted_submit_ends_in_one_image_or_an_unknown_outcome(
     start: Start, contract: Contract, step: Step
 ) -> None:
     contract.stage.script.cut(step)
@@ -55,14 +57,14 @@ async def test_an_order_that_is_cut_off_is_made_once_or_reported_as_unknown_if_i
     assert contract.stage.registered == (contract.searchable or step is Step.registered)
 
 
-async def test_requeue_sends_an_order_again_that_can_not_be_searched_for(start: Start, contract: Contract) -> None:
+async def test_with_requeue_an_order_of_unknown_outcome_is_sent_again(start: Start, contract: Contract) -> None:
     contract.stage.script.cut(Step.arrived)
     async with start(on_unknown="requeue") as proxy, proxy.chat(model=contract.model) as answer:
         assert answer.status == 200
     assert contract.stage.registered == 1
 
 
-async def test_fail_never_sends_an_order_again(start: Start, contract: Contract) -> None:
+async def test_with_fail_an_order_of_unknown_outcome_is_never_sent_again(start: Start, contract: Contract) -> None:
     contract.stage.script.cut(Step.arrived)
     async with start(on_unknown="fail") as proxy:
         assert await error_of(proxy, contract.model) == ("outcome_unknown", "false")
@@ -70,11 +72,11 @@ async def test_fail_never_sends_an_order_again(start: Start, contract: Contract)
 
 
 @pytest.mark.parametrize("on_lost", ["fail", "requeue"])
-async def test_a_task_that_the_back_end_lost_is_sent_again_only_if_the_operator_chose_that(
+async def test_an_order_whose_task_was_lost_is_sent_again_only_with_requeue(
     start: Start, contract: Contract, monkeypatch: pytest.MonkeyPatch, on_lost: str
 ) -> None:
     if contract.identity is Identity.synchronous:
-        pytest.skip("it has no tasks")
+        pytest.skip("the back end has no tasks")
     monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_POLLS", 2)
     monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_SECONDS", 0.2)
     monkeypatch.setattr("sora_proxy.orders.watcher.GONE_TASK_SECONDS", 0.2)
@@ -91,7 +93,7 @@ async def test_a_task_that_the_back_end_lost_is_sent_again_only_if_the_operator_
     assert made == (on_lost == "requeue")
 
 
-async def test_an_order_that_is_cancelled_while_it_is_sent_shows_no_image(start: Start, contract: Contract) -> None:
+async def test_an_order_cancelled_during_its_submit_shows_no_image(start: Start, contract: Contract) -> None:
     go_on = contract.stage.script.pause(Step.registered)
     async with start() as proxy:
         async with proxy.chat(model=contract.model, background=True) as answer:
@@ -109,9 +111,7 @@ async def test_an_order_that_is_cancelled_while_it_is_sent_shows_no_image(start:
     assert contract.stage.registered == 1
 
 
-async def test_one_key_submits_many_orders_at_once_unless_only_a_list_can_show_a_lost_one(
-    start: Start, contract: Contract
-) -> None:
+async def test_only_keys_of_listed_back_ends_submit_orders_one_at_a_time(start: Start, contract: Contract) -> None:
     orders = 3
     contract.stage.script.pause(Step.registered)
     async with start() as proxy:

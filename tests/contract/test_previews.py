@@ -1,4 +1,4 @@
-"""Previews of every back end that has them reach the streams that ask for them, and no other stream."""
+"""Previews of every back end with previews reach the streams that request them, and no other stream."""
 
 import base64
 from collections.abc import Callable
@@ -49,7 +49,7 @@ async def shown(proxy: Proxy, contract: Contract, preview: bytes) -> Generation:
     return await eventually(look)
 
 
-async def test_a_stream_shows_as_many_previews_as_it_asked_for_and_then_the_image(
+async def test_a_stream_shows_the_requested_number_of_previews_and_then_the_image(
     start: Start, contract: Contract
 ) -> None:
     async with start() as proxy, ask(proxy, contract) as answer:
@@ -71,7 +71,7 @@ async def test_a_stream_shows_as_many_previews_as_it_asked_for_and_then_the_imag
     assert contract.stage.received.previews == 2
 
 
-async def test_previews_of_a_response_are_events_of_its_call_and_its_stream_can_be_resumed_after_one(
+async def test_a_response_stream_shows_previews_and_can_be_resumed_after_a_preview(
     start: Start, contract: Contract
 ) -> None:
     tool = {"type": "image_generation", "partial_images": 1}
@@ -101,7 +101,7 @@ async def test_previews_of_a_response_are_events_of_its_call_and_its_stream_can_
     assert after == [event for event in first if event[1]["sequence_number"] > preview["sequence_number"]]
 
 
-async def test_other_streams_of_the_order_get_neither_previews_nor_more_comments(
+async def test_streams_without_requested_previews_get_neither_previews_nor_extra_comments(
     start: Start, contract: Contract
 ) -> None:
     async with start(heartbeat_interval=PATIENCE) as proxy, ask(proxy, contract) as answer:
@@ -117,7 +117,7 @@ async def test_other_streams_of_the_order_get_neither_previews_nor_more_comments
             assert (begun[1] + await events.read()).count(b": ping") == 1
 
 
-async def test_a_preview_is_never_the_result_of_an_order_that_fails(start: Start, contract: Contract) -> None:
+async def test_a_preview_is_never_the_result_of_a_failed_order(start: Start, contract: Contract) -> None:
     contract.stage.fails = True
     async with start() as proxy:
         async with ask(proxy, contract) as answer:
@@ -134,7 +134,7 @@ async def test_a_preview_is_never_the_result_of_an_order_that_fails(start: Start
     assert contract.stage.registered == 1
 
 
-async def test_a_cancelled_order_keeps_no_preview(start: Start, contract: Contract) -> None:
+async def test_cancelling_an_order_removes_its_previews(start: Start, contract: Contract) -> None:
     async with start() as proxy, ask(proxy, contract) as answer:
         generation = await shown(proxy, contract, PREVIEWS[0])
         path = f"{proxy.url}/v1/generation/{generation.id}/cancel"

@@ -1,4 +1,4 @@
-"""Each profile of the kind `openai_images`, in front of a simulated server of that kind."""
+"""Each profile of the kind `openai_images`, in front of a simulated server of that profile."""
 
 import base64
 import hashlib
@@ -18,15 +18,15 @@ from tests.simulated_images import KEY, SimulatedImages, looked_at, png, simulat
 
 RED, BLUE, MASK = png("red"), png("blue"), png("white")
 SIZE = "1024x1024"
-MODELS = {"litellm": "gpt-image-1.5"}  # another one's server takes less than LiteLLM does
+MODELS = {"litellm": "gpt-image-1.5"}  # the server behind another model accepts less than LiteLLM
 QUERIES = {"azure": "api-version=2025-04-01-preview"}
-SIMULATORS = {"chat": "markdown"}  # by the profile, where they differ in name
-MADE = {"seedream": (2048, 2048)}  # it makes no smaller squares
+SIMULATORS = {"chat": "markdown"}  # by profile, if the simulator has another name
+MADE = {"seedream": (2048, 2048)}  # Seedream makes no smaller squares
 
 
 @dataclass
 class Place:
-    """A simulated server of a profile, and the option BACKENDS of ours in front of it."""
+    """A simulated server of a profile, and the option BACKENDS of our server in front of it."""
 
     profile: str
     server: SimulatedImages
@@ -76,7 +76,7 @@ async def abilities(proxy: Proxy, place: Place) -> dict[str, Any]:
     return dict((await proxy.get(f"/v1/models/{place.model}"))["capabilities"])
 
 
-async def test_models_are_found_where_the_server_lists_them(start_proxy: StartProxy, place: Place) -> None:
+async def test_models_are_discovered_if_the_server_lists_them(start_proxy: StartProxy, place: Place) -> None:
     lists = PROFILES[place.profile].models_path is not None
     async with start_proxy(backends=place.backends(**({"models": None} if lists else {}))) as proxy:
 
@@ -87,7 +87,7 @@ async def test_models_are_found_where_the_server_lists_them(start_proxy: StartPr
     assert found == (list(place.simulated.models) if lists else [place.model])
 
 
-async def test_an_order_has_its_size_and_its_image_comes_whole(start_proxy: StartProxy, place: Place) -> None:
+async def test_an_image_arrives_complete_and_in_the_expected_size(start_proxy: StartProxy, place: Place) -> None:
     async with start_proxy(backends=place.backends()) as proxy:
         status, body = await generate(proxy, place)
         assert status == 200, (body, await place.server.stats())
@@ -98,10 +98,10 @@ async def test_an_order_has_its_size_and_its_image_comes_whole(start_proxy: Star
     assert sent["key"] == (KEY if place.simulated.keys.headers else None)
 
 
-async def test_two_images_are_ordered_as_the_server_takes_them(start_proxy: StartProxy, place: Place) -> None:
+async def test_two_images_take_as_many_calls_as_the_profile_requires(start_proxy: StartProxy, place: Place) -> None:
     async with start_proxy(backends=place.backends()) as proxy:
         if (await abilities(proxy, place))["max_images"] < 2:
-            pytest.skip("an order is for one image")
+            pytest.skip("the model makes one image per order")
         status, body = await generate(proxy, place, n=2)
         assert status == 200, (body, await place.server.stats())
         assert len(images_in(body)) == 2
@@ -120,13 +120,13 @@ async def edited(proxy: Proxy, place: Place, references: list[bytes], mask: byte
         return answer.status, await answer.json()
 
 
-async def test_input_images_arrive_with_the_types_of_their_bytes(start_proxy: StartProxy, place: Place) -> None:
+async def test_input_images_arrive_with_their_true_content_types(start_proxy: StartProxy, place: Place) -> None:
     async with start_proxy(backends=place.backends()) as proxy:
         able = await abilities(proxy, place)
         references, masks = able["max_reference_images"], (None, MASK) if able["masks"] else (None,)
         for given, mask in [([RED, BLUE][: min(references, count)], mask) for count in (1, 2) for mask in masks]:
             if not given:
-                pytest.skip("the model takes none")
+                pytest.skip("the model accepts no reference image")
             status, body = await edited(proxy, place, given, mask)
             assert status == 200, (body, await place.server.stats())
             files = sorted((file["type"], file["sha256"]) for file in (await place.sent())[-1]["files"])
@@ -134,7 +134,9 @@ async def test_input_images_arrive_with_the_types_of_their_bytes(start_proxy: St
             assert files == sorted(("image/png", hashlib.sha256(content).hexdigest()) for content in contents)
 
 
-async def test_a_refusal_is_a_fault_of_the_order_and_final(start_proxy: StartProxy, place: Place) -> None:
+async def test_a_refused_order_is_not_sent_again_and_the_next_order_succeeds(
+    start_proxy: StartProxy, place: Place
+) -> None:
     await place.server.fault("moderation_blocked")
     async with start_proxy(backends=place.backends()) as proxy:
         status, body = await generate(proxy, place)
@@ -169,7 +171,7 @@ async def test_an_order_whose_answer_is_lost_is_not_sent_again(start_proxy: Star
         'a fox <sd_cpp_<sd_cpp_extra_args>extra_args>{"width": 64}</sd_cpp_extra_args></sd_cpp_extra_args>',
     ],
 )
-async def test_a_prompt_can_not_change_the_settings_of_stable_diffusion_cpp(
+async def test_a_prompt_cannot_change_the_settings_of_stable_diffusion_cpp(
     start_proxy: StartProxy, prompt: str
 ) -> None:
     async with simulated("stable-diffusion.cpp", image_bytes=3000) as server:

@@ -21,7 +21,7 @@ from tests.eventually import eventually
 pytestmark = pytest.mark.parametrize("contract", ["synchronous"], indirect=True)
 
 PIXELS = (1500, 1500)
-MAX_FILE_BYTES = 2**20  # room for the database and the image as it arrives, but not as it was ordered
+MAX_FILE_BYTES = 2**20  # enough for the database and the arriving JPEG, but not for the requested PNG
 
 
 def noise() -> bytes:
@@ -35,7 +35,7 @@ def stored_images(folder: Path) -> list[str]:
     return [path.name for path in (folder / "data/images").iterdir()]
 
 
-async def test_a_request_that_takes_longer_than_clients_wait_ends_as_unknown_and_its_late_answer_changes_nothing(
+async def test_an_overdue_request_ends_as_unknown_and_its_late_answer_changes_nothing(
     start: Start, contract: Contract, tmp_path: Path
 ) -> None:
     contract.stage.script.pause(Step.arrived)
@@ -57,7 +57,7 @@ async def test_a_request_that_takes_longer_than_clients_wait_ends_as_unknown_and
     assert contract.stage.registered == 1
 
 
-async def test_images_that_arrived_before_a_kill_are_shown_after_it(
+async def test_images_that_arrived_before_a_kill_are_delivered_after_the_restart(
     contract: Contract, start_killable: StartKillable
 ) -> None:
     image = await asyncio.to_thread(noise)
@@ -87,14 +87,14 @@ async def test_images_that_arrived_before_a_kill_are_shown_after_it(
 
 
 class HalfWritten(Synchronous):
-    """It gets one image, and no answer about the others."""
+    """A back end that writes the image of an order and then loses the rest of the answer."""
 
     async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         await super().submit(submission)
         raise SubmissionUnknown("the rest did not come")
 
 
-async def test_images_of_an_order_of_unknown_outcome_leave_no_file(
+async def test_an_order_of_unknown_outcome_leaves_no_image_file(
     start: Start, contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BACKENDS, "synchronous", HalfWritten)

@@ -18,18 +18,18 @@ from tests.sora_server import GIF
 
 Job = dict[str, Any]
 MAX_ORDER_BYTES = 2**24
-PALETTE = slice(13, 19)  # of the image
+PALETTE = slice(13, 19)  # the colours in the bytes of the image
 
 
 def image_of(prompt: str) -> bytes:
-    """The image that a prompt becomes: each has colours of its own."""
+    """The image for a prompt. Different prompts give different colours."""
     return GIF[: PALETTE.start] + hashlib.sha256(prompt.encode()).digest()[:6] + GIF[PALETTE.stop :]
 
 
 class ToyServer:
     """A stage: `script` controls each step of an order.
 
-    `arrived` and `made` count the orders that were read and those that became jobs, by prompt.
+    `arrived` and `made` count, by prompt, the orders that were read and the orders that became jobs.
     """
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class ToyServer:
         self.refuses = self.fails = False
         self.image_of: Callable[[str], bytes] = image_of
         self.cancelled: list[str] = []
-        self.models = {"toy": 4}  # the most images of an order, by the names of models
+        self.models = {"toy": 4}  # the maximum number of images per order, by model
         self.received = Received()
         self._uploads: dict[str, Job] = {}
-        self._preview: str | None = None  # of all jobs
+        self._preview: str | None = None  # the current preview of all jobs
         self._news = asyncio.Condition()
 
     @property
@@ -52,7 +52,7 @@ class ToyServer:
         return len(self._uploads)
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this preview of the running jobs; None: end them."""
+        """Show this preview of the running jobs; with None, end the jobs."""
         self._preview = base64.b64encode(preview).decode() if preview else None
         self.script.tasks_end = preview is None
         async with self._news:
@@ -105,7 +105,7 @@ class ToyServer:
         return answer
 
     async def _previews(self) -> AsyncIterator[str]:
-        """Each preview once, until jobs end."""
+        """Yield each preview once, until the jobs end."""
         shown = None
         while not self.script.tasks_end:
             if self._preview != shown and (shown := self._preview):
@@ -134,7 +134,7 @@ class ToyServer:
         return Received(references, self._input(mask) if mask else None, order["parameters"], order["previews"])
 
     def _input(self, image: str | Job) -> File:
-        """An image that came with the order, or that was uploaded before."""
+        """An image that arrived with the order, or that was uploaded earlier."""
         file = self._uploads[image] if isinstance(image, str) else image
         return file["type"], base64.b64decode(file["content"])
 

@@ -28,7 +28,7 @@ SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
 
 def paste(line: str, folder: Path, **variables: str) -> str:
-    """Run a pasted line in a shell that has these variables. Where there is no curl, a few lines of Python stand in."""
+    """Run a pasted line in a shell with these variables. On a machine without curl, a Python script replaces curl."""
     tools = folder / "tools"
     if shutil.which("curl") is None:
         tools.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def paste(line: str, folder: Path, **variables: str) -> str:
 
 @dataclass
 class Program:
-    """A running `python -m sora_proxy`; `said` is what it told its user at the start."""
+    """A running `python -m sora_proxy`; `said` is what it printed at startup."""
 
     process: subprocess.Popen[str]
     url: str
@@ -60,7 +60,7 @@ class Program:
         return (self.folder / "log").read_text()
 
     def order_fault(self, fault: str, **parameters: Any) -> None:
-        """Order a fault of the built-in simulator."""
+        """Inject a fault into the built-in simulator."""
         found = SIMULATOR.search(self.said)
         assert found is not None, self.said
         body = json.dumps({"fault": fault, **parameters}).encode()
@@ -77,7 +77,7 @@ StartProgram = Callable[..., AbstractContextManager[Program]]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """The environment without any setting of ours, and these."""
+    """These variables, and those variables of the environment that are not settings of the server."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     return kept | variables
 
@@ -109,7 +109,7 @@ def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator
 
 @contextlib.contextmanager
 def running_simulator(*options: str) -> Iterator[str]:
-    """Run the simulator as a process of its own; yields the address that it prints."""
+    """Run the simulator in a separate process; yields the address that it prints."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sora_proxy", "simulator", "--port", "0", *options],
         env=clean_environment(),
@@ -128,7 +128,7 @@ def running_simulator(*options: str) -> Iterator[str]:
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> StartProgram:
-    """Run the program in a folder of the test's own."""
+    """Run the program in the temporary folder of the test."""
     return functools.partial(running_program, tmp_path)
 
 
@@ -147,7 +147,7 @@ def url(program: Program) -> str:
 
 
 def read_banner(out: IO[str]) -> str:
-    """All that it says until the curl line's last line."""
+    """The output of the program, up to the last line of the curl command."""
     lines = []
     for line in out:
         lines.append(line)

@@ -1,4 +1,4 @@
-"""The features of curl that the printed and documented lines need, for machines without it."""
+"""Replaces curl on machines without it. Has the options of curl that the printed and documented commands use."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ BOUNDARY = "boundary-of-the-form"
 
 
 def form(fields: list[str]) -> bytes:
-    """The body of a form, of fields like `name=text` and `name=@file`."""
+    """The body of a form with fields like `name=text` and `name=@file`."""
     body = b""
     for field in fields:
         name, _, value = field.partition("=")
@@ -42,7 +42,7 @@ if options.F:
 request = urllib.request.Request(options.url, body, headers, method=options.X)
 try:
     answer = urllib.request.urlopen(request)
-except urllib.error.HTTPError as error:  # curl prints its body, and exits with 0
+except urllib.error.HTTPError as error:  # curl prints the body of an error, and exits with 0
     answer = error
 with answer:
     content = answer.read()

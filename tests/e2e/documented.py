@@ -7,7 +7,7 @@ from tests.markdown_pages import README, code_blocks
 CUT_WORD = re.compile(r"[\w-]+…")
 NUMBER = re.compile(r"\d+")
 STARTS = "make run"
-# Commands that no test runs, by their beginnings: the tests install no Docker, and don't run themselves.
+# How the commands begin that no test runs: the tests do not install Docker, and do not run themselves.
 EXCEPTED = ("docker ", "make test")
 
 
@@ -31,9 +31,9 @@ def is_excepted(block: str) -> bool:
 
 
 def pattern(shown: str) -> re.Pattern[str]:
-    """Matches an output like the shown one: `…` matches any text, and numbers may differ.
+    """A pattern for output like the shown output: `…` matches any text, and numbers may differ.
 
-    A whole line between two `…` matches any lines.
+    A line that begins and ends with `…` matches any lines.
     """
     lines = ["…" if line.startswith("… ") and line.endswith(" …") else line for line in shown.strip().splitlines()]
     escaped = re.escape(CUT_WORD.sub("…", "\n".join(lines)))

@@ -1,4 +1,4 @@
-"""The openai SDK for Node, which `make test` installs where there is npm. Tests that need it are skipped elsewhere."""
+"""The openai SDK for Node, which `make test` installs if npm exists. Without the SDK, its tests are skipped."""
 
 import functools
 import shutil
@@ -20,7 +20,7 @@ const client = new OpenAI({baseURL, apiKey});
 
 
 def run_node(script: str, url: str) -> None:
-    """Run a script, as a module that has `assert` and a `client` of the SDK; it must end well and say so."""
+    """Run a script as a module with `assert` and a `client` of the SDK, and assert that the script reaches its end."""
     if missing := _missing():
         pytest.skip(missing)
     ended = subprocess.run(
@@ -36,7 +36,7 @@ def run_node(script: str, url: str) -> None:
 
 @functools.cache
 def _missing() -> str:
-    """The reason why Node's SDK can't be used on this machine; empty if it can."""
+    """The reason why the SDK for Node can't be used on this machine; empty if the SDK can be used."""
     if shutil.which("node") is None:
         return f"Node is not installed; this test needs Node {MIN_NODE} or newer, and npm"
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()

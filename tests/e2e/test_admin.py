@@ -47,7 +47,7 @@ def test_acknowledged_changes_survive_a_kill(start_program: StartProgram) -> Non
         assert not any(path.stat().st_mode & 0o077 for path in (program.folder / "data").iterdir())
 
 
-def test_no_answer_and_no_log_contains_a_secret(start_program: StartProgram) -> None:
+def test_neither_answers_nor_logs_contain_secrets(start_program: StartProgram) -> None:
     proxy = f"http://user:{PASSWORD}@127.0.0.1:9"
     with start_program(
         API_AUTH_TOKEN=CLIENT_KEY, UPSTREAM="sora", SORA_BASE_URL="http://127.0.0.1:9", LOG_FORMAT="json"
@@ -77,7 +77,7 @@ def test_no_answer_and_no_log_contains_a_secret(start_program: StartProgram) -> 
             ask(program, "GET", "/admin/api/settings"),
             ask(program, "GET", "/admin/api/audit"),
         ]
-        # These repeat the client's own words, so only the logs are checked.
+        # These answers repeat the client's own words, so only the logs are checked.
         ask(program, "POST", "/admin/api/keys", {TOKEN: 1})
         ask(program, "GET", f"/admin/api/keys/{TOKEN}?key={SECOND}")
         ask(program, "POST", "/admin/api/keys/batch", {"ids": [TOKEN], "action": "test"})

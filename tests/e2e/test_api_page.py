@@ -31,7 +31,7 @@ IMAGE = re.compile(r"/images/([0-9a-f]{32}\.png)")
 
 @dataclass
 class Server:
-    """A server in front of a simulator, with real objects that the commands can name."""
+    """A server in front of a simulator. It has an order, a key or a back end for each placeholder of the commands."""
 
     url: str
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -90,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=[f"{method} {path}" for method, path in ROUTES])
-def test_a_pasted_command_gets_an_answer_of_the_documented_type(
+def test_each_command_of_the_api_page_gets_an_answer_of_the_documented_type(
     server: Server, tmp_path: Path, method: str, path: str
 ) -> None:
     command = server.commands[f"{method} {path}"]

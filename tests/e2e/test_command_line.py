@@ -1,4 +1,4 @@
-"""The first minutes of a new user: the banner, the printed command, the stop, and messages about mistakes."""
+"""What a new user sees first: the banner, the printed command, how the program ends, and messages about mistakes."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_the_printed_command_makes_an_image(start_program: StartProgram, tmp_pat
         assert out.rstrip().endswith("data: [DONE]")
 
 
-def test_the_generated_key_is_shown_once_readable_only_by_its_owner_and_stays_the_same(
+def test_the_generated_key_is_stored_privately_and_not_shown_again(
     start_program: StartProgram,
 ) -> None:
     with start_program() as program:
@@ -54,7 +54,7 @@ def test_a_signal_ends_the_program_with_status_0(start_program: StartProgram, nu
         assert program.stop(number) == 0
 
 
-def test_python_dot_in_a_checkout_is_the_same_program(start_program: StartProgram) -> None:
+def test_python_can_run_the_checkout_folder_as_the_program(start_program: StartProgram) -> None:
     with start_program(str(CHECKOUT)) as program:
         assert "simulator" in program.said
 
@@ -68,8 +68,8 @@ def test_python_dot_in_a_checkout_is_the_same_program(start_program: StartProgra
     ],
     ids=["python -m", "python dot", "the installed script"],
 )
-def test_on_windows_one_line_names_the_supported_systems(start: str, tmp_path: Path) -> None:
-    # Modules that Python has only on POSIX systems can't be imported then.
+def test_startup_on_windows_prints_one_line_with_the_supported_systems(start: str, tmp_path: Path) -> None:
+    # On Windows, the modules that exist only on POSIX systems can't be imported.
     windows = "import runpy, sys; sys.platform = 'win32'; sys.modules.update(dict.fromkeys(['fcntl', 'resource']))"
     command = [sys.executable, "-c", f"{windows}; {start}"]
     ended = subprocess.run(
@@ -79,7 +79,7 @@ def test_on_windows_one_line_names_the_supported_systems(start: str, tmp_path: P
     assert (ended.returncode, ended.stdout) == (2, "")
 
 
-def test_with_keys_the_program_calls_the_configured_server(start_program: StartProgram) -> None:
+def test_the_banner_shows_the_configured_server_if_there_are_keys(start_program: StartProgram) -> None:
     keys = json.dumps([{"key": f"Bearer {UPSTREAM_TOKEN}"}])
     with start_program(API_KEYS=keys, SORA_BASE_URL="http://127.0.0.1:9/") as program:
         assert "http://127.0.0.1:9 with 1 key" in program.said
@@ -95,7 +95,7 @@ def test_with_keys_the_program_calls_the_configured_server(start_program: StartP
     ],
     ids=str,
 )
-def test_the_start_shows_which_back_end_answers_and_warns_of_the_simulator(
+def test_startup_shows_the_back_end_and_warns_about_the_simulator(
     start_program: StartProgram, settings: dict[str, str], backend: str, reason: str | None
 ) -> None:
     with start_program(**settings) as program:
@@ -117,7 +117,7 @@ def run(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
+def test_startup_fails_with_one_line_for_each_bad_setting(tmp_path: Path) -> None:
     secret = "sk-very-secret"
     ended = run(tmp_path, API_PORT="http", POLL_INTERVAL="-1", API_KEYS=f'[{{"key": "{secret}", "weight": 0}}]')
     lines = ended.stderr.splitlines()
@@ -128,7 +128,7 @@ def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
     assert ended.stdout == ""
 
 
-def test_a_key_file_that_is_named_and_missing_ends_the_start_with_one_line(tmp_path: Path) -> None:
+def test_startup_fails_with_one_line_if_the_key_file_is_missing(tmp_path: Path) -> None:
     ended = run(tmp_path, API_PORT="0", KEYS_STORAGE_FILE="keys/my_keys.json", SORA_BASE_URL="http://127.0.0.1:9")
     assert ended.returncode == 2
     assert ended.stderr == "KEYS_STORAGE_FILE: keys/my_keys.json: No such file or directory\n"
@@ -147,7 +147,7 @@ def test_a_key_file_that_is_named_and_missing_ends_the_start_with_one_line(tmp_p
     ],
     ids=lambda mistake: next(iter(mistake)),
 )
-def test_a_back_end_that_seems_to_be_meant_but_is_not_configured_ends_the_start(
+def test_startup_fails_if_a_back_end_option_is_empty_or_misspelt(
     tmp_path: Path, start_program: StartProgram, mistake: dict[str, str]
 ) -> None:
     ended = run(tmp_path, API_PORT="0", **mistake)
@@ -163,9 +163,7 @@ def test_a_back_end_that_seems_to_be_meant_but_is_not_configured_ends_the_start(
 @pytest.mark.parametrize(
     "line", ["API_KEYS=", 'SORA_BASE_URL=""', "KEYS_STORAGE_FILE", "upstream=", "SORA_API_KEYS=[]"]
 )
-def test_a_back_end_that_seems_to_be_meant_in_a_settings_file_ends_the_start(
-    tmp_path: Path, file: str, line: str
-) -> None:
+def test_startup_fails_if_a_settings_file_has_an_empty_back_end_option(tmp_path: Path, file: str, line: str) -> None:
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{line}\n")
@@ -177,7 +175,9 @@ def test_a_back_end_that_seems_to_be_meant_in_a_settings_file_ends_the_start(
 
 @pytest.mark.parametrize("file", [".env", "config/sora_proxy.env"])
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
-def test_a_settings_file_that_is_not_a_file_ends_the_start(tmp_path: Path, file: str, kind: str) -> None:
+def test_startup_fails_if_the_settings_file_is_a_folder_or_a_dangling_link(
+    tmp_path: Path, file: str, kind: str
+) -> None:
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     if kind == "folder":
@@ -205,7 +205,7 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
+def test_a_second_process_in_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
     with start_program() as program:
         ended = run(program.folder, API_HOST="127.0.0.1", API_PORT="0")
     assert ended.returncode == 2
@@ -214,7 +214,9 @@ def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: Sta
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::"])  # noqa: S104
-def test_the_health_check_needs_no_curl(start_program: StartProgram, tmp_path: Path, host: str) -> None:
+def test_the_health_check_module_reports_whether_the_server_answers(
+    start_program: StartProgram, tmp_path: Path, host: str
+) -> None:
     def status_of(port: int) -> int:
         settings = {"API_HOST": host, "API_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
         command = [sys.executable, "-m", "sora_proxy.healthcheck"]
@@ -229,7 +231,7 @@ def test_a_port_chosen_by_the_system_is_shown_and_used_in_links(start_program: S
     with start_program(API_PORT="0", API_AUTH_TOKEN=CLIENT_KEY) as program:
         assert not program.url.endswith(":0")
         body = json.dumps({"prompt": "a red fox", "response_format": "url"}).encode()
-        # With a host that is not valid in a link, the server has to know its port by itself.
+        # This Host header is invalid, so the link can't be made from it and has to contain the server's own port.
         headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json", "host": "h:many"}
         request = urllib.request.Request(f"{program.url}/v1/images/generations", body, headers)
         with urllib.request.urlopen(request) as answer:
@@ -239,9 +241,7 @@ def test_a_port_chosen_by_the_system_is_shown_and_used_in_links(start_program: S
         assert image["url"].startswith(f"{program.url}/images/".replace("127.0.0.1", "localhost"))
 
 
-def test_each_log_line_is_json_and_the_outcome_has_one_detailed_line(
-    start_program: StartProgram, tmp_path: Path
-) -> None:
+def test_log_lines_are_json_and_each_order_has_one_outcome_line(start_program: StartProgram, tmp_path: Path) -> None:
     with start_program() as program:
         paste(curl_line(program.said), tmp_path)
         assert program.stop() == 0

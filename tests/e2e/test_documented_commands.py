@@ -1,4 +1,4 @@
-"""Every command of the README does what the README shows, and so do the lines of the page about clients."""
+"""Every command of the README, and of the page about clients, does what its document shows."""
 
 import re
 import shlex
@@ -26,7 +26,7 @@ LINK = re.compile(r"/images/[0-9a-f]{32}\.(png|webp)")
 QUICK = {"POLL_INTERVAL": "0.1", "SIMULATOR_SECONDS": "1"}
 STARTS, CALLS = [list(filter(kind, blocks("sh"))) for kind in (is_start, is_call)]
 BANNER, STREAM = blocks("text")
-# The simulator that replaces the server that an option names.
+# For each option, the protocol of the simulator that replaces the documented server.
 WIRES = {"COMFYUI_URL": "comfyui", "OPENAI_BASE_URL": "images"}
 PAGES = [DOCS / "clients.md", DOCS / "coming-from-sora-api.md"]
 CALLS_OF_CLIENTS = [text for language, text in code_blocks(PAGES[0]) if language == "sh"]
@@ -52,7 +52,7 @@ def called(block: str, program: Program) -> str:
 
 
 def run_script(script: str, program: Program) -> str:
-    """The output of the Python lines of a page, with the SDK that they are written for."""
+    """The output of the Python lines of a page, with the SDK that the lines are written for."""
     legacy = "openai.ChatCompletion" in script
     assert not legacy or LEGACY_SDK.is_dir(), "openai 0.28.1 is not installed; `make test` installs it"
     environment = clean_environment(PYTHONPATH=str(LEGACY_SDK)) if legacy else clean_environment()
@@ -69,7 +69,7 @@ def run_script(script: str, program: Program) -> str:
     return ended.stdout
 
 
-def test_every_command_of_the_readme_is_run_here_or_excepted_by_name() -> None:
+def test_every_command_of_the_readme_has_a_test_or_an_exception() -> None:
     assert [block for block in blocks("sh") if not (is_start(block) or is_call(block) or is_excepted(block))] == []
     assert {language for language, _ in code_blocks(CHECKOUT / "README.md")} == {"sh", "text", "python"}
     assert [beginning for beginning in EXCEPTED if not any(block.startswith(beginning) for block in blocks("sh"))] == []
@@ -80,7 +80,7 @@ def test_the_server_prints_the_banner_that_the_readme_shows(program: Program) ->
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_the_curl_line_of_the_readme_streams_what_the_readme_shows(program: Program, call: str) -> None:
+def test_the_curl_line_of_the_readme_prints_the_documented_stream(program: Program, call: str) -> None:
     assert pattern(STREAM).fullmatch(as_documented(called(call, program), program))
 
 
@@ -90,17 +90,17 @@ def test_the_banner_shows_the_curl_line_of_the_readme(program: Program) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_python_lines_of_the_documents_make_an_image(program: Program, script: str) -> None:
+def test_python_examples_of_the_documents_make_an_image(program: Program, script: str) -> None:
     assert LINK.search(run_script(script, program))
 
 
 @pytest.mark.parametrize("call", CALLS_OF_CLIENTS)
-def test_curl_lines_for_clients_make_an_image(program: Program, call: str) -> None:
+def test_curl_examples_for_clients_make_an_image(program: Program, call: str) -> None:
     assert LINK.search(called(call, program))
 
 
 @pytest.mark.parametrize("start", [start for start in STARTS if start != "make run\n"])
-def test_the_server_makes_images_with_the_back_end_of_the_readme(tmp_path: Path, start: str) -> None:
+def test_each_start_command_of_the_readme_leads_to_an_image(tmp_path: Path, start: str) -> None:
     variables = dict(word.split("=", 1) for word in shlex.split(start) if "=" in word)
     (option,) = variables.keys() & WIRES.keys()
     (script,) = blocks("python")

@@ -1,4 +1,4 @@
-"""A process that is killed: the next one on its folder gives the same answers."""
+"""After a process is killed, the next process in the same folder gives the same answers."""
 
 import json
 import signal
@@ -22,11 +22,11 @@ def send(program: Program, path: str, body: dict[str, Any] | None = None, **head
 
 
 def ask(program: Program, path: str, body: dict[str, Any] | None = None) -> list[bytes]:
-    """The blocks of a stream, heartbeats aside."""
+    """The blocks of a stream, without heartbeats."""
     return blocks_of(send(program, path, body, **{"idempotency-key": "once"}))
 
 
-def test_a_stream_and_a_repeated_order_are_the_same_after_a_kill(start_program: StartProgram) -> None:
+def test_repeated_orders_and_resumed_streams_are_the_same_after_a_kill(start_program: StartProgram) -> None:
     with start_program(**SETTINGS) as program:
         told = ask(program, "/v1/chat/completions", ORDER)
         assert told[-1] == b"data: [DONE]"
@@ -38,7 +38,7 @@ def test_a_stream_and_a_repeated_order_are_the_same_after_a_kill(start_program: 
             assert ask(program, f"{path}&starting_after={number}") == told[position:]
 
 
-def test_the_log_of_the_next_start_shows_how_many_orders_are_resumed(start_program: StartProgram) -> None:
+def test_after_a_kill_the_log_shows_how_many_orders_are_resumed(start_program: StartProgram) -> None:
     with start_program(SIMULATOR_SECONDS="600") as program:
         for _ in range(2):
             send(program, "/v1/chat/completions", ORDER | {"stream": False, "background": True})

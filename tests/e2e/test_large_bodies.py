@@ -25,7 +25,7 @@ def large_uri() -> str:
 
 
 def peak_memory(pid: int) -> int:
-    """The peak of a process's memory, in bytes."""
+    """The largest amount of memory that a process has used so far, in bytes."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) * 1024
@@ -40,7 +40,7 @@ def test_only_a_few_of_many_large_bodies_are_in_memory_at_once(
 ) -> None:
     uri = large_uri() if refused_with == 404 else large_uri().replace("iVBOR", "AAAAA")
     part = {"type": "image_url", "image_url": {"url": uri}}
-    # An unknown model, or no image: everything is parsed, and nothing is ordered.
+    # With an unknown model or an invalid image, the whole body is parsed, and no order is placed.
     messages = [{"role": "user", "content": [{"type": "text", "text": "at night"}, part]}]
     asked = {"model": model, "prompt": "at night", "messages": messages, "images": [{"image_url": uri}]}
     asked.pop("images" if route == "chat/completions" else "messages")
@@ -58,5 +58,6 @@ def test_only_a_few_of_many_large_bodies_are_in_memory_at_once(
         before = peak_memory(program.process.pid)
         with ThreadPoolExecutor(AT_ONCE) as clients:
             assert set(clients.map(status, range(AT_ONCE))) == {refused_with}
-        # All of them are 440 MiB. Measured: 160 to 225 MiB, and 1060 to 1140 without a bound on bodies at once.
+        # All bodies together have 440 MiB. In measurements, the memory grew by 160 to 225 MiB. Without the limit on
+        # bodies that are read at the same time, it grew by 1060 to 1140 MiB.
         assert peak_memory(program.process.pid) - before < AT_ONCE * len(body)

@@ -1,4 +1,4 @@
-"""openai==0.28.1, the last SDK of its line, which many scripts still use: in a folder of its own."""
+"""openai==0.28.1, the last release before 1.0, which many scripts still use. It is installed in a separate folder."""
 
 import os
 import re
@@ -22,7 +22,7 @@ IMAGE = re.compile(r"!\\[a red fox\\]\\(http://\\S+/images/[0-9a-f]{32}\\.png\\)
 
 
 def run(script: str, url: str) -> None:
-    """Run a script with the old SDK in front of the current one; it must end well and say so."""
+    """Run a script with the old SDK instead of the current one, and assert that the script reaches its end."""
     assert (LEGACY_SDK / "openai").is_dir(), "openai 0.28.1 is not installed; `make test` installs it"
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", f"{PREPARE}\n{script}\nprint('ended well')", url, CLIENT_KEY],
@@ -35,7 +35,7 @@ def run(script: str, url: str) -> None:
     assert ended.stdout == "ended well\n", ended.stderr
 
 
-def test_create_then_retrieve_until_it_stops(url: str) -> None:
+def test_a_loop_of_create_and_retrieve_ends_with_the_image(url: str) -> None:
     run(
         """
 completion = openai.ChatCompletion.create(model="sora-1.0", messages=FOX, background=True)
@@ -49,7 +49,7 @@ assert IMAGE.fullmatch(completion.choices[0].message.content), completion
     )
 
 
-def test_create_waits_so_that_the_loop_of_old_scripts_ends_at_once(url: str) -> None:
+def test_create_waits_for_the_image_by_default(url: str) -> None:
     run(
         """
 completion = openai.ChatCompletion.create(model="sora-1.0", messages=FOX, n=1, stream=False)
@@ -61,7 +61,7 @@ assert completion.response_ms is not None
     )
 
 
-def test_a_stream(url: str) -> None:
+def test_a_stream_contains_the_image(url: str) -> None:
     run(
         """
 chunks = list(openai.ChatCompletion.create(model="sora-1.0", messages=FOX, stream=True))
@@ -73,7 +73,7 @@ assert chunks[-1].choices[0].finish_reason == "stop", chunks
     )
 
 
-def test_models_and_errors(url: str) -> None:
+def test_models_are_listed_and_bad_requests_raise_errors(url: str) -> None:
     run(
         """
 assert openai.Model.list().data[0].id == "sora-1.0"
@@ -92,7 +92,7 @@ for arguments, expected in (({"model": "gpt-9", "messages": FOX}, openai.error.I
     )
 
 
-def test_engines(url: str) -> None:
+def test_an_engine_name_selects_the_model(url: str) -> None:
     run(
         """
 answer = openai.ChatCompletion.create(engine="sora-image", messages=FOX, background=True)
@@ -106,7 +106,7 @@ assert again.id == answer.id
 
 # --- The scripts that sora-api documents ------------------------------------------------------------------------------
 
-# The calls and the loop of that service's README: it ends for two reasons, and repeats the call for all others.
+# The calls and the loop of the sora-api README: the loop ends for two finish reasons, and continues for all others.
 LEGACY = """
 import base64, requests
 
@@ -126,13 +126,13 @@ def poll(generation_id):
 def delete(path):
     requests.delete(openai.api_base + path, headers={"Authorization": "Bearer " + openai.api_key}).raise_for_status()
 """
-# The faults of prompts that contain these words.
+# The faults that are injected for prompts that contain these words.
 FAULTS = {"refused at once": "policy", "refused later": "moderation", "comes to nothing": "fail"}
 
 
 @pytest.fixture(scope="module", params=["120", "0"], ids="SYNC_WAIT={}".format)
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a program that waits for images, and of one that does not, where some prompts fail."""
+    """The API of a program that waits for images, and of a program that does not wait. Some prompts fail."""
     folder = tmp_path_factory.mktemp("service")
     settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "SYNC_WAIT": request.param}
     with running_program(folder, **settings) as program:
@@ -148,7 +148,7 @@ def run_legacy(script: str, url: str) -> None:
     run(f"{LEGACY}\n{script}", url)
 
 
-def test_an_image_by_the_documented_calls(service: str) -> None:
+def test_the_documented_calls_make_an_image(service: str) -> None:
     run_legacy(
         """
 choice = poll(order("a red fox", stream=False)["id"])
@@ -159,7 +159,7 @@ assert IMAGE.fullmatch(choice.message.content), choice
     )
 
 
-def test_a_remix_by_the_documented_calls(service: str) -> None:
+def test_the_documented_calls_make_a_remix(service: str) -> None:
     fox = CHECKOUT / "docs" / "fox.png"
     run_legacy(
         f"""
@@ -215,7 +215,7 @@ for generation_id in (cancelled, deleted, "chatcmpl-123456789abcdef"):
     )
 
 
-def test_a_request_that_orders_nothing_raises_an_error(service: str) -> None:
+def test_an_unauthorized_or_invalid_request_raises_an_error(service: str) -> None:
     run_legacy(
         """
 for expected, fields in ((openai.error.AuthenticationError, {"api_key": "sk-wrong"}),

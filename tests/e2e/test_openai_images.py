@@ -1,4 +1,4 @@
-"""The Images API with the newest openai SDK for Python, strictly validated, with that for Node, and with 0.28.1."""
+"""The Images API with the newest openai SDK for Python (strict validation), the SDK for Node, and openai 0.28.1."""
 
 import base64
 import io
@@ -25,13 +25,13 @@ def client(url: str) -> Iterator[OpenAI]:
 
 
 def looked_at(encoded: str | None) -> tuple[str | None, tuple[int, int]]:
-    """Format and size of an image in base64."""
+    """The format and size of an image in base64."""
     with Image.open(io.BytesIO(base64.b64decode(encoded or "", validate=True))) as image:
         image.load()
         return image.format, image.size
 
 
-def test_images_from_a_text(client: OpenAI) -> None:
+def test_generate_returns_the_images_of_a_prompt(client: OpenAI) -> None:
     answer = client.images.generate(prompt="a red fox", model="gpt-image-1", n=2, size="1024x1024", quality="high")
 
     assert answer.data is not None
@@ -42,7 +42,7 @@ def test_images_from_a_text(client: OpenAI) -> None:
     assert (answer.model_extra or {})["backend"] == "simulator"
 
 
-def test_images_in_the_ordered_format(client: OpenAI) -> None:
+def test_generate_returns_images_in_the_requested_format(client: OpenAI) -> None:
     answer = client.images.generate(
         prompt="a red fox", output_format="webp", output_compression=50, response_format="b64_json"
     )
@@ -52,7 +52,7 @@ def test_images_in_the_ordered_format(client: OpenAI) -> None:
     assert answer.data[0].url is None
 
 
-def test_a_stream_of_a_text(client: OpenAI) -> None:
+def test_a_generation_stream_contains_the_image(client: OpenAI) -> None:
     stream = client.images.generate(prompt="a red fox", stream=True, partial_images=3, output_format="jpeg")
 
     (event,) = list(stream)
@@ -62,7 +62,7 @@ def test_a_stream_of_a_text(client: OpenAI) -> None:
     assert event.output_format == "jpeg"
 
 
-def test_an_edit_of_a_file(client: OpenAI) -> None:
+def test_edit_accepts_an_image_file(client: OpenAI) -> None:
     with FOX.open("rb") as image:
         answer = client.images.edit(image=image, prompt="at night", n=1, size="1536x1024")
 
@@ -72,13 +72,13 @@ def test_an_edit_of_a_file(client: OpenAI) -> None:
     assert answer.usage.input_tokens_details.image_tokens == 1
 
 
-def test_an_edit_of_nameless_bytes_as_a_stream(client: OpenAI) -> None:
+def test_an_edit_of_bytes_without_a_file_name_can_be_streamed(client: OpenAI) -> None:
     events = list(client.images.edit(image=[FOX.read_bytes()], prompt="at night", stream=True))
 
     assert [event.type for event in events] == ["image_edit.completed"]
 
 
-def test_a_variation(client: OpenAI) -> None:
+def test_a_variation_is_returned_as_a_link(client: OpenAI) -> None:
     with pytest.warns(DeprecationWarning, match="deprecated"), FOX.open("rb") as image:
         answer = client.images.create_variation(image=image, response_format="url", size="512x512")
 
@@ -87,7 +87,7 @@ def test_a_variation(client: OpenAI) -> None:
     assert answer.data[0].b64_json is None
 
 
-def test_errors_have_their_classes(client: OpenAI) -> None:
+def test_invalid_requests_raise_bad_request_errors(client: OpenAI) -> None:
     for arguments, param in (({"n": 9}, "n"), ({"size": "huge"}, "size"), ({"prompt": ""}, "prompt")):
         fields: dict[str, Any] = {"prompt": "a red fox"} | arguments
         with pytest.raises(openai.BadRequestError) as refused:
@@ -104,7 +104,7 @@ def test_errors_have_their_classes(client: OpenAI) -> None:
     assert masked.value.param == "mask"
 
 
-def test_the_sdk_for_node(url: str) -> None:
+def test_the_node_sdk_can_generate_edit_and_vary_images(url: str) -> None:
     run_node(
         f"const FOX = {str(FOX)!r};"
         r"""
@@ -144,7 +144,7 @@ await assert.rejects(client.images.generate({prompt: "a red fox", n: 5}), (error
     )
 
 
-def test_openai_028(url: str) -> None:
+def test_openai_028_can_generate_edit_and_vary_images(url: str) -> None:
     run(
         f"""
 answer = openai.Image.create(prompt="a red fox", n=2, size="256x256")

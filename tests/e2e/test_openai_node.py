@@ -3,7 +3,7 @@
 from tests.e2e.node import run_node
 
 
-def test_a_stream_by_the_helper(url: str) -> None:
+def test_the_stream_helper_returns_the_image(url: str) -> None:
     run_node(
         r"""
 const stream = client.chat.completions.stream({model: "sora-1.0", messages: [{role: "user", content: "a red fox"}]});
@@ -15,7 +15,7 @@ assert.equal(completion.choices[0].finish_reason, "stop");
     )
 
 
-def test_models_and_errors(url: str) -> None:
+def test_models_are_listed_and_an_unknown_model_raises_an_error(url: str) -> None:
     run_node(
         """
 const models = await client.models.list();
@@ -31,7 +31,7 @@ await assert.rejects(client.chat.completions.create({model: "gpt-9", messages}),
     )
 
 
-def test_stored_completions(url: str) -> None:
+def test_stored_completions_can_be_changed_listed_and_deleted(url: str) -> None:
     run_node(
         """
 const messages = [{role: "developer", content: "a red fox"}];
@@ -50,7 +50,7 @@ await assert.rejects(client.chat.completions.retrieve(made.id), OpenAI.NotFoundE
     )
 
 
-def test_twenty_streams_at_once(url: str) -> None:
+def test_twenty_streams_at_once_all_contain_an_image(url: str) -> None:
     run_node(
         """
 const one = async () => {

@@ -1,4 +1,4 @@
-"""The Responses API with the newest openai SDK for Python, strictly validated, and with that for Node."""
+"""The Responses API with the newest openai SDK for Python (strict validation), and the SDK for Node."""
 
 import base64
 import io
@@ -41,7 +41,7 @@ def check_it_has_an_image(response: Response) -> None:
     assert (response.model_extra or {})["backend"] == "simulator"
 
 
-def test_a_whole_response_and_its_follow_up(client: OpenAI) -> None:
+def test_a_response_and_its_follow_up_contain_an_image(client: OpenAI) -> None:
     response = client.responses.create(
         model="gpt-image-1",
         input="a red fox",
@@ -74,14 +74,14 @@ def test_a_stream_is_resumed_after_any_event(client: OpenAI) -> None:
         assert [each.model_dump() for each in rest] == [each.model_dump() for each in uncut[position:]]
 
 
-def test_the_stream_helper(client: OpenAI) -> None:
+def test_the_stream_helper_returns_the_final_response(client: OpenAI) -> None:
     with client.responses.stream(model="sora-1.0", input="a red fox") as stream:
         kinds = [event.type for event in stream]
         check_it_has_an_image(stream.get_final_response())
     assert "response.image_generation_call.generating" in kinds
 
 
-def test_a_response_in_the_background(client: OpenAI, program: Program) -> None:
+def test_a_background_response_can_be_retrieved_and_cancelled(client: OpenAI, program: Program) -> None:
     program.order_fault("never_finish", prompt="a slow fox")
     response = client.responses.create(model="sora-1.0", input="a red fox", background=True)
     seen = [response.status]
@@ -97,7 +97,7 @@ def test_a_response_in_the_background(client: OpenAI, program: Program) -> None:
     assert kinds[-1] == "response.failed"
 
 
-def test_errors_have_their_classes(client: OpenAI) -> None:
+def test_unknown_models_and_responses_raise_the_matching_errors(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown_model:
         client.responses.create(model="gpt-9", input="a red fox")
     assert (unknown_model.value.code, unknown_model.value.param) == ("model_not_found", "model")
@@ -108,7 +108,7 @@ def test_errors_have_their_classes(client: OpenAI) -> None:
         client.responses.retrieve("resp_none")
 
 
-def test_the_sdk_for_node(url: str, program: Program) -> None:
+def test_the_node_sdk_can_create_stream_cancel_and_delete_responses(url: str, program: Program) -> None:
     program.order_fault("never_finish", prompt="a slow fox")
     run_node(
         r"""

@@ -1,4 +1,4 @@
-"""The newest openai SDK, with all its kinds of calls and strict validation."""
+"""Chat completions with the newest openai SDK for Python, with strict validation of the answers."""
 
 import asyncio
 import re
@@ -24,13 +24,13 @@ def client(url: str) -> Iterator[OpenAI]:
 
 @pytest.fixture
 async def async_client(url: str) -> AsyncIterator[AsyncOpenAI]:
-    # Made on a thread: the SDK reads its CA bundle while it is built.
+    # The client is made in a thread, because its constructor blocks while it reads the CA bundle.
     client = await asyncio.to_thread(AsyncOpenAI, base_url=url, api_key=CLIENT_KEY, _strict_response_validation=True)
     async with client:
         yield client
 
 
-def test_a_whole_completion(client: OpenAI) -> None:
+def test_a_completion_contains_the_images_and_the_usage(client: OpenAI) -> None:
     completion = client.chat.completions.create(model="sora-1.0", messages=FOX, n=2, extra_body={"size": "480x480"})
 
     assert completion.choices[0].finish_reason == "stop"
@@ -41,8 +41,8 @@ def test_a_whole_completion(client: OpenAI) -> None:
     assert (completion._request_id or "").startswith("req_")
 
 
-def test_a_stream_with_progress_and_usage(start_program: StartProgram) -> None:
-    # 50 polls of the task, of which one must see its progress.
+def test_a_stream_shows_progress_and_usage(start_program: StartProgram) -> None:
+    # The task is polled 50 times, and at least one poll must see its progress.
     with (
         start_program(API_AUTH_TOKEN=CLIENT_KEY, POLL_INTERVAL="0.1", SIMULATOR_SECONDS="5") as program,
         OpenAI(base_url=f"{program.url}/v1", api_key=CLIENT_KEY, _strict_response_validation=True) as client,
@@ -77,7 +77,7 @@ def test_a_stream_is_resumed_after_any_chunk(client: OpenAI) -> None:
         assert [rest.model_dump() for rest in resumed] == uncut[position:]
 
 
-def test_the_stream_helper(client: OpenAI) -> None:
+def test_the_stream_helper_returns_the_final_completion(client: OpenAI) -> None:
     with client.chat.completions.stream(model="sora-1.0", messages=FOX) as stream:
         completion = stream.get_final_completion()
 
@@ -85,7 +85,7 @@ def test_the_stream_helper(client: OpenAI) -> None:
     assert IMAGE.fullmatch(completion.choices[0].message.content)
 
 
-def test_a_raw_response_and_its_headers(client: OpenAI) -> None:
+def test_a_raw_response_has_the_ids_and_the_back_end_in_its_headers(client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="sora-1.0", messages=FOX)
 
     assert raw.headers["x-request-id"] == raw.request_id
@@ -93,8 +93,9 @@ def test_a_raw_response_and_its_headers(client: OpenAI) -> None:
     assert raw.headers["x-sora-proxy-backend"] == "simulator"
 
 
-def test_ordering_in_the_background_and_retrieving(url: str) -> None:
-    # Not strict: clients get "processing" only if they ask for it, and OpenAI has no such value.
+def test_a_background_completion_can_be_retrieved(url: str) -> None:
+    # Validation is not strict, because OpenAI has no finish reason "processing". Only clients that ask for a background
+    # completion get this reason.
     with OpenAI(base_url=url, api_key=CLIENT_KEY) as client:
         completion = client.chat.completions.create(
             model="sora-1.0",
@@ -109,7 +110,7 @@ def test_ordering_in_the_background_and_retrieving(url: str) -> None:
         assert IMAGE.fullmatch(completion.choices[0].message.content or "")
 
 
-def test_an_image_in_the_message(client: OpenAI) -> None:
+def test_a_message_with_an_image_is_accepted(client: OpenAI) -> None:
     gif = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
     completion = client.chat.completions.create(
         model="sora-1.0",
@@ -127,12 +128,12 @@ def test_an_image_in_the_message(client: OpenAI) -> None:
     assert IMAGE.fullmatch(completion.choices[0].message.content or "")
 
 
-def test_models(client: OpenAI) -> None:
+def test_models_can_be_listed_and_retrieved(client: OpenAI) -> None:
     assert client.models.list().data[0].id == "sora-1.0"
     assert client.models.retrieve("sora-1.0").object == "model"
 
 
-def test_errors_have_their_classes(client: OpenAI, url: str) -> None:
+def test_refused_requests_raise_the_matching_errors(client: OpenAI, url: str) -> None:
     with pytest.raises(openai.NotFoundError) as unknown_model:
         client.chat.completions.create(model="gpt-9", messages=FOX)
     assert (unknown_model.value.code, unknown_model.value.param) == ("model_not_found", "model")
@@ -145,7 +146,7 @@ def test_errors_have_their_classes(client: OpenAI, url: str) -> None:
         stranger.models.list()
 
 
-async def test_twenty_asynchronous_streams_at_once(async_client: AsyncOpenAI) -> None:
+async def test_twenty_asynchronous_streams_at_once_all_contain_an_image(async_client: AsyncOpenAI) -> None:
     async def one() -> str:
         stream = await async_client.chat.completions.create(model="sora-1.0", messages=FOX, stream=True)
         return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
@@ -154,13 +155,13 @@ async def test_twenty_asynchronous_streams_at_once(async_client: AsyncOpenAI) ->
         assert IMAGE.fullmatch(content)
 
 
-async def test_an_asynchronous_whole_completion(async_client: AsyncOpenAI) -> None:
+async def test_an_asynchronous_completion_contains_the_image(async_client: AsyncOpenAI) -> None:
     completion = await async_client.chat.completions.create(model="sora-1.0", messages=FOX)
 
     assert IMAGE.fullmatch(completion.choices[0].message.content or "")
 
 
-def test_stored_completions(client: OpenAI) -> None:
+def test_stored_completions_can_be_changed_listed_and_deleted(client: OpenAI) -> None:
     made = client.chat.completions.create(
         model="sora-1.0",
         messages=[{"role": "developer", "content": "a red fox"}],
@@ -174,7 +175,7 @@ def test_stored_completions(client: OpenAI) -> None:
     listed = client.chat.completions.list(metadata={"album": "other"}, limit=1, order="desc")
     assert [completion.id for completion in listed] == [made.id]
     assert client.chat.completions.list(limit=0, after="after").data == []
-    # Of type "user", which the SDK's strict validation does not know although the original sends it too.
+    # The raw answer is read, because the SDK's strict validation rejects the role "user", which OpenAI also sends.
     raw = client.chat.completions.messages.with_raw_response.list(made.id)
     assert [message["content"] for message in raw.http_response.json()["data"]] == ["a red fox"]
     assert client.chat.completions.delete(made.id).deleted
@@ -182,7 +183,7 @@ def test_stored_completions(client: OpenAI) -> None:
         client.chat.completions.retrieve(made.id)
 
 
-def test_the_client_for_azure(url: str) -> None:
+def test_the_azure_client_gets_an_image(url: str) -> None:
     with AzureOpenAI(
         azure_endpoint=url.removesuffix("/v1"),
         azure_deployment="sora-1.0",

@@ -1,4 +1,4 @@
-"""Schemathesis sends a running server the requests that its document describes, and others."""
+"""Schemathesis generates valid and invalid requests from the API document, and sends them to a running server."""
 
 import json
 import re
@@ -29,7 +29,7 @@ QUICKLY: dict[str, Any] = {
     "suppress_health_check": [*HealthCheck],
 }
 ROUTES = [(route.method, re.sub(r":[^{}]+}", "}", route.path)) for route in [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]]
-# One check is left out: that every valid request is accepted. A prompt must have words, a size must be possible.
+# No check demands that every valid request is accepted, since the document does not state which prompts and sizes are.
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -41,13 +41,13 @@ CHECKS = [
 
 @dataclass
 class Api:
-    """A running server, its document, and the id of an order of ours."""
+    """A running server, its API document, and the id of an order at the server."""
 
     schema: Any
     order: str
 
     def cases(self, method: str, path: str, mode: GenerationMode) -> SearchStrategy[Any]:
-        """Requests of one kind. Good ones name a model and an order that exist: made-up ones would always be 404."""
+        """Requests of one kind. Valid requests use an existing model and order, to avoid the status 404."""
         cases: SearchStrategy[Any] = self.schema[path][method].as_strategy(generation_mode=mode)
         return cases.map(self._aimed) if mode is GenerationMode.POSITIVE else cases
 
@@ -63,7 +63,11 @@ class Api:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("openapi")
-    keys = {"API_AUTH_TOKEN": CLIENT_KEY, "ADMIN_KEY": ADMIN_KEY, "UPSTREAM": "simulator"}  # which takes keys
+    keys = {
+        "API_AUTH_TOKEN": CLIENT_KEY,
+        "ADMIN_KEY": ADMIN_KEY,
+        "UPSTREAM": "simulator",
+    }  # keys can be added only if UPSTREAM chooses the simulator
     with running_program(folder, **keys, POLL_INTERVAL="0.1", SIMULATOR_SECONDS="0.1", SYNC_WAIT="0") as program:
         with urllib.request.urlopen(f"{program.url}/openapi.json") as answer:
             document = json.load(answer)
@@ -83,7 +87,7 @@ def order(url: str) -> str:
 
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=[f"{method} {path}" for method, path in ROUTES])
-def test_every_route_does_what_the_document_says(api: Api, method: str, path: str, mode: GenerationMode) -> None:
+def test_every_route_behaves_as_the_api_document_states(api: Api, method: str, path: str, mode: GenerationMode) -> None:
     key = ADMIN_KEY if path.startswith("/admin") else CLIENT_KEY
 
     @given(case=api.cases(method, path, mode))
@@ -94,4 +98,4 @@ def test_every_route_does_what_the_document_says(api: Api, method: str, path: st
     try:
         ask()
     except Unsatisfiable:
-        assert mode is GenerationMode.NEGATIVE  # a route without parameters has no bad requests
+        assert mode is GenerationMode.NEGATIVE  # there are no invalid requests to a route without parameters

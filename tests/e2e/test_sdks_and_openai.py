@@ -1,4 +1,4 @@
-"""The official SDKs in front of the program, which is in front of a simulated OpenAI: an order by each API."""
+"""The official SDKs place orders through each API of the program, which sends them to a simulated OpenAI server."""
 
 import base64
 import hashlib
@@ -25,12 +25,12 @@ FOX = CHECKOUT / "docs" / "fox.png"
 
 @dataclass
 class Simulated:
-    """OpenAI, simulated."""
+    """A simulated OpenAI server."""
 
     url: str
 
     def new_orders(self) -> list[dict[str, Any]]:
-        """The orders that it got since the last call of this method."""
+        """The orders that the server has received since the last call of this method."""
         root = self.url.removesuffix("/v1")
         with urllib.request.urlopen(f"{root}/simulator/stats") as answer:
             requests = json.loads(answer.read())["requests"]
@@ -72,12 +72,12 @@ def looked_at(encoded: str | None) -> tuple[str | None, tuple[int, int]]:
         return image.format, image.size
 
 
-def test_a_chat_whole_and_streamed(client: OpenAI, server: Simulated) -> None:
+def test_a_chat_returns_an_image_whole_and_streamed(client: OpenAI, server: Simulated) -> None:
     server.new_orders()
     whole = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "a red fox"}])
     assert (whole.choices[0].message.content or "").startswith("![a red fox](http")
     assert whole.usage is not None
-    assert whole.usage.completion_tokens > 1000  # as OpenAI counts
+    assert whole.usage.completion_tokens > 1000  # tokens, as OpenAI counts them
     stream = client.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "a red fox"}], stream=True, n=1
     )
@@ -86,7 +86,7 @@ def test_a_chat_whole_and_streamed(client: OpenAI, server: Simulated) -> None:
     assert len(server.new_orders()) == 2
 
 
-def test_images_whole_and_streamed_with_partial_images(client: OpenAI, server: Simulated) -> None:
+def test_images_arrive_whole_and_streamed_with_partial_images(client: OpenAI, server: Simulated) -> None:
     server.new_orders()
     answer = client.images.generate(prompt="a red fox", model=MODEL, n=2, size="1536x1024", quality="low")
     assert answer.data is not None
@@ -105,7 +105,7 @@ def test_images_whole_and_streamed_with_partial_images(client: OpenAI, server: S
     assert [(order["fields"]["stream"], order["fields"].get("n", 1)) for order in orders] == [(True, 1)] * 2
 
 
-def test_edits_with_two_references_and_a_mask_whole_and_streamed(client: OpenAI, server: Simulated) -> None:
+def test_whole_and_streamed_edits_send_two_references_and_a_mask(client: OpenAI, server: Simulated) -> None:
     references, mask = [png("red"), png("blue")], png("white")
     server.new_orders()
     answer = client.images.edit(image=references, mask=mask, prompt="at night", model=MODEL, size="1024x1024")
@@ -121,7 +121,7 @@ def test_edits_with_two_references_and_a_mask_whole_and_streamed(client: OpenAI,
         assert [(file["type"], file["sha256"]) for file in order["files"]] == [("image/png", each) for each in digests]
 
 
-def test_responses_whole_and_streamed_with_partial_images(client: OpenAI) -> None:
+def test_responses_arrive_whole_and_streamed_with_partial_images(client: OpenAI) -> None:
     response = client.responses.create(model=MODEL, input="a red fox", tools=[{"type": "image_generation"}])
     assert isinstance(response.output[0], ImageGenerationCall)
     assert looked_at(response.output[0].result)[0] == "PNG"
@@ -135,7 +135,7 @@ def test_responses_whole_and_streamed_with_partial_images(client: OpenAI) -> Non
     assert kinds[-1] == "response.completed"
 
 
-def test_the_sdk_for_node(url: str, server: Simulated, tmp_path: Path) -> None:
+def test_the_node_sdk_orders_images_through_each_api(url: str, server: Simulated, tmp_path: Path) -> None:
     files = {name: tmp_path / f"{name}.png" for name in ("red", "blue", "white")}
     for name, path in files.items():
         path.write_bytes(png(name))
@@ -180,7 +180,7 @@ assert.equal(parts.at(-1).type, "response.completed");
     assert [file["sha256"] for file in edit["files"]] == digests
 
 
-def test_a_key_that_openai_does_not_accept_is_named(server: Simulated, tmp_path: Path) -> None:
+def test_the_error_about_a_rejected_key_does_not_show_the_key(server: Simulated, tmp_path: Path) -> None:
     settings = {"UPSTREAM": "openai", "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "sk-wrong"}
     with (
         running_program(tmp_path, **settings, OPENAI_PROFILE="openai", API_AUTH_TOKEN=CLIENT_KEY) as program,

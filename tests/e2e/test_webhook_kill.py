@@ -1,4 +1,4 @@
-"""A webhook whose server is killed during its delivery is delivered again."""
+"""A webhook is delivered again if the server is killed during the delivery."""
 
 import json
 import socket
@@ -21,14 +21,14 @@ def order(url: str, address: str) -> None:
         assert taken.status == 200
 
 
-def test_a_webhook_that_a_kill_interrupts_is_sent_again_under_the_same_id(start_program: StartProgram) -> None:
+def test_a_webhook_interrupted_by_a_kill_is_sent_again_with_the_same_id(start_program: StartProgram) -> None:
     came, killed, came_again = threading.Event(), threading.Event(), threading.Event()
 
     def receive(server: Server, sock: socket.socket) -> None:
         server.read(sock)
         if not killed.is_set():
             came.set()
-            killed.wait(PATIENCE)  # the receiver has the message, and the sender does not know it
+            killed.wait(PATIENCE)  # the receiver has the message, but the sender does not know that
         else:
             answer(sock)
             came_again.set()

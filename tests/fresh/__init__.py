@@ -1,4 +1,5 @@
 """`make fresh`: both commands of the README, each on a Debian with nothing but Python, make and certificates.
 
-`debian` makes such systems and enters them; `commands` runs a command in one and measures it. Linux only, as root.
+`debian` makes these systems and enters them; `commands` runs a command in a system and measures it. Linux only, as
+root.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.fresh`: prints a table of the systems; the exit status is 0 if all is well."""
+"""`python -m tests.fresh`: prints a table of the systems; the exit status is 0 if everything works."""
 
 import argparse
 import signal
@@ -33,12 +33,12 @@ def main() -> int:
     parser.add_argument(
         "suites", nargs="*", default=SUITES, metavar="SUITE", help=f"all of {', '.join(SUITES)} if unset"
     )
-    parser.add_argument("--only-run", action="store_true", help="leave `make test` out")
+    parser.add_argument("--only-run", action="store_true", help="skip `make test`")
     options = parser.parse_args()
     if reason := obstacle():
         sys.exit(reason)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(1))  # running commands are ended then, and their folders removed
+        signal.signal(number, lambda *_: sys.exit(1))  # this ends running commands, and removes their folders
     CACHE.mkdir(exist_ok=True)
     rows = {suite: _tried(suite, only_run=options.only_run) for suite in options.suites}
     _show(rows)
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _tried(suite: str, *, only_run: bool) -> Row:
-    """The measurements, by column."""
+    """The measurements of one suite, by column."""
     _say(suite, "copying the bare system, or making it by debootstrap (a minute)")
     try:
         with bare_system(suite, CACHE) as system:

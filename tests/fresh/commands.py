@@ -19,23 +19,24 @@ LISTENS = re.compile(r"listens on (http://\S+)")
 KEY_FILE = re.compile(r"\$\(cat (\S+?)\)")
 END_OF_BANNER = re.compile(r"^\s+-d '")
 IMAGE = re.compile(r"!\[[^\]]*\]\((http[^)]+)\)")
-TESTS_BEGIN = " -m pytest "  # as make shows the command
+TESTS_BEGIN = " -m pytest "  # a part of the command that make prints
 TESTS_END = re.compile(r"^=+ (.*(?:passed|failed|error).*) in ([\d.]+)s")
 COUNT = re.compile(r"(\d+) (passed|skipped|failed|error)")
 MAX_RUN_SECONDS, MAX_TEST_SECONDS = 900, 5400
-# The server is on this machine: no proxy leads to it.
+# The server is on this machine, so no proxy is used.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Lines = Iterator[tuple[float, str]]  # with the seconds since the start of the command
 
 
 class BrokenError(Exception):
-    """A command of the README failed; the text names the missing result and the file with the output."""
+    """A command of the README failed. The text has the missing result, and the name of the file with the output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`make run`: seconds from its start to the banner, and from there to the image; bytes of the clone after it."""
+    """`make run`: seconds from the start to the banner, seconds from there to the image, and bytes of the clone at the
+    end."""
 
     banner: float
     image: float
@@ -44,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """`make test`: seconds of the set-up, bytes of the clone after it, counts of results, and seconds of the tests."""
+    """`make test`: seconds of the set-up, bytes of the clone at the end, counts of results, seconds of the tests."""
 
     setup: float
     size: int
@@ -91,7 +92,7 @@ def _until_the_banner_ends(lines: Lines) -> tuple[float, str]:
 
 @contextlib.contextmanager
 def _started(system: System, log: Path, most: float, *command: str) -> Iterator[Lines]:
-    """Run a command until the block ends, or for this many seconds; yields its lines."""
+    """Run a command until the block ends, or for `most` seconds. Yields the lines of the output."""
     with (
         log.open("w") as file,
         subprocess.Popen(
@@ -123,7 +124,7 @@ def _lines(output: IO[str], log: IO[str]) -> Lines:
 
 
 def _ordered(url: str, key: str) -> str:
-    """The whole stream of an order by chat."""
+    """Send an order as a chat, and return the whole stream."""
     body = {"model": "sora-1.0", "stream": True, "messages": [{"role": "user", "content": "a red fox in the snow"}]}
     request = urllib.request.Request(
         f"{url}/v1/chat/completions",

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-CLONE = Path("root/sora_proxy")  # in the system
+CLONE = Path("root/sora_proxy")  # the path of the clone in the system
 PACKAGES = "python3,make,ca-certificates"
-CA_BUNDLE = Path("etc/ssl/certs/host.pem")  # in the system
+CA_BUNDLE = Path("etc/ssl/certs/host.pem")  # the path of the host's certificates in the system
 CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
 PASSED = (*PROXY_VARIABLES, *(name.upper() for name in PROXY_VARIABLES), "PIP_INDEX_URL", "API_PORT")
-# Mounts and processes end with the namespaces, and these with `unshare`, however it ends.
+# Mounts and processes end with the namespaces, and the namespaces end with `unshare`, however `unshare` ends.
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
 
 def obstacle() -> str:
-    """The reason why this machine can't run bare systems; empty if it can."""
+    """The reason why this machine can't run bare systems; empty if there is none."""
     if os.geteuid() != 0:
         return "make fresh needs root, for debootstrap and chroot"
     if shutil.which("debootstrap") is None:
@@ -51,7 +51,7 @@ class System:
         return [*UNSHARE, f"--mount-proc={self.root}/proc", "chroot", str(self.root), *inside, f"/{CLONE}", *command]
 
     def python(self) -> str:
-        """The version of its Python."""
+        """The version of Python in the system."""
         return subprocess.check_output(self.entered("python3", "--version"), text=True).split()[1]
 
     def packages(self) -> int:
@@ -73,7 +73,7 @@ def bare_system(suite: str, cache: Path) -> Iterator[System]:
         system = System(Path(folder) / "root")
         subprocess.run(["cp", "--archive", original, system.root], check=True)
         shutil.copy("/etc/resolv.conf", system.root / "etc/resolv.conf")
-        # Every installer and container engine writes this file; debootstrap leaves it to them.
+        # Every installer and container engine writes this file, but debootstrap does not.
         (system.root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         bundles = [os.environ[name] for name in CA_VARIABLES if name in os.environ]
         if bundles:

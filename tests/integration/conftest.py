@@ -1,4 +1,4 @@
-"""Fixtures of the tests on real sockets."""
+"""Fixtures for the tests that use real sockets."""
 
 from collections.abc import AsyncIterator
 
@@ -10,20 +10,20 @@ from tests.sora_server import Sora, serve_sora
 
 @pytest.fixture
 async def sora() -> AsyncIterator[Sora]:
-    """A back end that does what the test says."""
+    """A back end that each test controls."""
     async with serve_sora() as sora:
         yield sora
 
 
 @pytest.fixture
 async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
-    """Two of them."""
+    """Two back ends that each test controls."""
     async with serve_sora() as first, serve_sora() as second:
         yield first, second
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    """Where webhooks go."""
+    """A receiver of webhooks."""
     async with serve_receiver() as receiver:
         yield receiver

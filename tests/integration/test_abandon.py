@@ -1,4 +1,4 @@
-"""Clients that leave: their orders continue, or are cancelled if the operator or the order asks for it."""
+"""An order whose client disconnects continues, or is cancelled if the operator's options or the order demand it."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ async def until_cancelled(proxy: Proxy, generation_id: str) -> None:
 
 
 async def until_read_by(proxy: Proxy, readers: int) -> None:
-    """Wait until the server counts this number of waiting clients."""
+    """Wait until the server counts this number of clients that are waiting for an answer or reading a stream."""
 
     async def look() -> bool:
         return proxy.app[READERS]._reading.total() == readers
@@ -70,15 +70,15 @@ async def check_it_continues(proxy: Proxy, generation_id: str) -> None:
     assert await status(proxy, generation_id) in UNFINISHED
 
 
-async def test_an_order_continues_without_its_client(proxy: Proxy) -> None:
+async def test_an_order_continues_after_its_client_disconnects(proxy: Proxy) -> None:
     await check_it_continues(proxy, await order_and_leave(proxy))
 
 
-async def test_an_order_that_asks_for_it_is_cancelled_when_its_client_leaves_the_stream(proxy: Proxy) -> None:
+async def test_an_order_with_the_cancel_header_is_cancelled_when_its_client_disconnects(proxy: Proxy) -> None:
     await until_cancelled(proxy, await order_and_leave(proxy, headers=CANCEL))
 
 
-async def test_an_order_is_cancelled_when_nobody_waits_for_its_whole_answer_any_more(proxy: Proxy, sora: Sora) -> None:
+async def test_an_order_is_cancelled_when_its_client_stops_waiting_for_the_answer(proxy: Proxy, sora: Sora) -> None:
     waiting = asyncio.create_task(proxy.chat(headers=CANCEL).__aenter__())
     await sora.until(lambda: sora.registered == 1)
     (only,) = (await proxy.get("/v1/generations"))["data"]
@@ -86,13 +86,13 @@ async def test_an_order_is_cancelled_when_nobody_waits_for_its_whole_answer_any_
     await until_cancelled(proxy, only["id"])
 
 
-async def test_the_operator_sets_the_default_and_an_order_can_override_it(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_can_override_the_operators_default_for_disconnects(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, on_abandon="cancel") as proxy:
         await until_cancelled(proxy, await order_and_leave(proxy))
         await check_it_continues(proxy, await order_and_leave(proxy, headers={"x-on-disconnect": "keep"}))
 
 
-async def test_a_client_that_comes_back_in_time_finds_its_order_and_may_leave_it_again(
+async def test_a_reconnect_in_time_saves_the_order_until_the_next_disconnect(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=PATIENCE) as proxy:
@@ -109,7 +109,7 @@ async def test_a_client_that_comes_back_in_time_finds_its_order_and_may_leave_it
         await until_cancelled(proxy, generation_id)
 
 
-async def test_an_order_is_not_abandoned_while_it_has_another_reader(proxy: Proxy) -> None:
+async def test_an_order_is_not_abandoned_while_a_second_client_reads_its_events(proxy: Proxy) -> None:
     async with proxy.chat(stream=True, headers=CANCEL) as answer:
         await answer.content.readline()
         generation_id = answer.headers["x-generation-id"]
@@ -124,16 +124,14 @@ async def test_an_order_is_not_abandoned_while_it_has_another_reader(proxy: Prox
     await until_cancelled(proxy, generation_id)
 
 
-async def test_an_order_in_the_background_is_never_abandoned(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_background_order_is_never_abandoned(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, on_abandon="cancel") as proxy:
         generation_id = await place(proxy)
         await read_and_leave(proxy, generation_id)
         await check_it_continues(proxy, generation_id)
 
 
-async def test_a_client_that_got_the_answer_processing_has_not_abandoned_its_order(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_an_order_answered_with_processing_is_not_abandoned(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, sync_wait=0.1) as proxy:
         async with proxy.chat(headers=CANCEL) as answer:
             generation_id = answer.headers["x-generation-id"]
@@ -142,7 +140,7 @@ async def test_a_client_that_got_the_answer_processing_has_not_abandoned_its_ord
 
 
 async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
-    """Act as a client that leaves while the server stops, and does not come back in time."""
+    """Act as a client that disconnects while the server is stopping, and does not reconnect in time."""
     readers = proxy.app[READERS]
     readers._grace = 0.0
     generation = await proxy.app[SUPERVISOR].find(generation_id, fingerprint(CLIENT_KEY))
@@ -152,7 +150,7 @@ async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
     await readers._abandoned[generation_id]
 
 
-async def test_a_stop_of_the_server_abandons_no_order(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_stopping_the_server_does_not_abandon_orders(start_proxy: StartProxy, sora: Sora) -> None:
     settings = in_front_of(sora, on_abandon="cancel")
     async with start_proxy(**settings, abandon_grace=PATIENCE) as proxy:
         left, late = await order_and_leave(proxy), await place(proxy, "late")
@@ -166,14 +164,14 @@ async def test_a_stop_of_the_server_abandons_no_order(start_proxy: StartProxy, s
             await check_it_continues(proxy, generation_id)
 
 
-async def test_an_unknown_value_of_the_header_is_refused_before_anything_is_ordered(proxy: Proxy, sora: Sora) -> None:
+async def test_an_unknown_x_on_disconnect_value_is_refused_before_an_order_is_placed(proxy: Proxy, sora: Sora) -> None:
     async with proxy.chat(headers={"x-on-disconnect": "perhaps"}) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["param"] == "X-On-Disconnect"
     assert not sora.orders
 
 
-async def test_no_record_is_kept_of_readers_that_left_after_the_end(proxy: Proxy, sora: Sora) -> None:
+async def test_readers_that_disconnect_after_the_end_are_not_remembered(proxy: Proxy, sora: Sora) -> None:
     generation = await proxy.app[SUPERVISOR].find(await place(proxy), fingerprint(CLIENT_KEY))
     assert generation is not None
 
@@ -189,7 +187,7 @@ async def test_no_record_is_kept_of_readers_that_left_after_the_end(proxy: Proxy
     assert not proxy.app[READERS]._conditional
 
 
-async def test_only_an_order_that_was_cancelled_is_logged_as_cancelled(
+async def test_only_cancelled_orders_are_logged_as_cancelled(
     start_proxy: StartProxy, sora: Sora, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -202,5 +200,5 @@ async def test_only_an_order_that_was_cancelled_is_logged_as_cancelled(
             return not proxy.app[READERS]._abandoned
 
         await eventually(over)
-        was_cancelled = await status(proxy, generation_id) == "cancelled"  # only on a machine that is very slow
+        was_cancelled = await status(proxy, generation_id) == "cancelled"  # true only if the machine is very slow
         assert ("abandoned order cancelled" in caplog.text) is was_cancelled

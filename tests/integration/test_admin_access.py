@@ -29,7 +29,7 @@ async def login(session: aiohttp.ClientSession, proxy: Proxy, key: str = ADMIN_K
     return await ask(session, "POST", proxy.url + LOGIN, json={"key": key}, headers=headers)
 
 
-async def test_every_route_declares_who_may_use_it(proxy: Proxy) -> None:
+async def test_every_route_belongs_to_exactly_one_access_list(proxy: Proxy) -> None:
     declared = [{route.handler for route in routes} for routes in (OPEN, FOR_CLIENTS, FOR_OPERATORS)]
     for route in proxy.app.router.routes():
         assert [route.handler in handlers for handlers in declared].count(True) == 1, route
@@ -54,7 +54,7 @@ async def test_every_route_declares_who_may_use_it(proxy: Proxy) -> None:
     ],
     ids=str,
 )
-async def test_every_admin_route_refuses_everybody_but_operators(
+async def test_every_admin_route_accepts_only_operators(
     proxy: Proxy, session: aiohttp.ClientSession, headers: dict[str, str], status: int
 ) -> None:
     expected = (status, "admin_key_required" if status == 403 else "invalid_api_key")
@@ -71,7 +71,9 @@ async def test_a_request_with_two_keys_is_refused(proxy: Proxy, session: aiohttp
         assert answer.status == 401
 
 
-async def test_a_session_replaces_the_admin_key_until_it_ends(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_a_session_token_works_like_the_admin_key_until_logout(
+    proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
     status, begun = await login(session, proxy)
     assert (status, begun["token_type"]) == (200, "Bearer")
     assert 0 < begun["expires_in"] <= 3600
@@ -85,7 +87,7 @@ async def test_a_session_replaces_the_admin_key_until_it_ends(proxy: Proxy, sess
     assert (await login(session, proxy))[0] == 200
 
 
-async def test_a_session_orders_no_images_and_ends_at_a_restart(
+async def test_a_session_token_is_not_a_client_key_and_is_invalid_after_a_restart(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy() as proxy:
@@ -96,10 +98,10 @@ async def test_a_session_orders_no_images_and_ends_at_a_restart(
         assert (await ask(session, "GET", proxy.url + AUDIT, headers=bearer(begun["token"])))[0] == 401
 
 
-async def test_failed_logins_are_slowed_down_and_other_requests_are_not(
+async def test_failed_logins_are_rate_limited_and_other_requests_are_not(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
-    """Many at the same time, from one address and with made-up others in the headers."""
+    """All failed logins come at once, and from one address. Their headers contain other, made-up addresses."""
     async with start_proxy(trusted_proxies="10.0.0.0/8") as proxy:
         tries = (
             login(session, proxy, f"guess {n}", **{"x-forwarded-for": f"198.51.100.{n % 100}"}) for n in range(300)
@@ -112,7 +114,7 @@ async def test_failed_logins_are_slowed_down_and_other_requests_are_not(
         assert (await ask(session, "GET", proxy.url + AUDIT, headers=bearer(ADMIN_KEY)))[0] == 200
 
 
-async def test_addresses_behind_a_trusted_proxy_are_told_apart(
+async def test_logins_from_different_addresses_behind_a_proxy_are_limited_separately(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(trusted_proxies="127.0.0.0/8") as proxy:
@@ -150,7 +152,7 @@ async def test_a_login_that_is_not_json_is_refused(
     assert (status, told["error"]["code"], told["error"]["param"]) == refusal
 
 
-async def test_pages_of_other_sites_can_not_read_the_admin_api(
+async def test_pages_of_other_sites_cannot_read_the_admin_api(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins="*") as proxy:
@@ -166,7 +168,7 @@ async def test_pages_of_other_sites_can_not_read_the_admin_api(
             assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_the_audit_log_records_what_operators_do_and_has_pages(
+async def test_the_audit_log_records_actions_of_operators_in_pages(
     proxy: Proxy, session: aiohttp.ClientSession
 ) -> None:
     _, begun = await login(session, proxy)
@@ -188,7 +190,7 @@ async def test_the_audit_log_records_what_operators_do_and_has_pages(
     ("query", "param"),
     [("limit=x", "limit"), ("limit=²", "limit"), ("after=x", "after"), ("after=-1", "after"), ("after=²", "after")],
 )
-async def test_an_invalid_page_is_refused_with_the_name_of_the_parameter(
+async def test_an_invalid_page_request_is_refused_with_the_name_of_the_parameter(
     proxy: Proxy, session: aiohttp.ClientSession, query: str, param: str
 ) -> None:
     status, body = await ask(session, "GET", f"{proxy.url}{AUDIT}?{query}", headers=bearer(ADMIN_KEY))

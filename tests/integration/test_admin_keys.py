@@ -1,4 +1,4 @@
-"""Upstream keys in the admin API: changes take effect at once, for running orders too, and survive a restart."""
+"""Upstream keys in the admin API: changes take effect at once, including for running orders, and survive a restart."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ class Admin:
         return dict(await self.get(f"{KEYS}/{fingerprint(token)}"))
 
     async def until(self, state: str, token: str = UPSTREAM_TOKEN) -> dict[str, Any]:
-        """The key, once it is in this state."""
+        """Wait until the key is in this state; returns the key."""
 
         async def look() -> dict[str, Any] | None:
             _, key = await self.ask("GET", f"{KEYS}/{fingerprint(token)}")
@@ -81,8 +81,8 @@ async def admin(proxy: Proxy, session: aiohttp.ClientSession) -> Admin:
 
 
 async def orders_of(simulator: Simulator, token: str) -> int:
-    """The number of orders that came with a token."""
-    return int((await simulator.stats())["ordering"]["submit"].get(token, 0))
+    """The number of orders that were sent with a token."""
+    return int((await simulator.stats())["requests"]["submit"].get(token, 0))
 
 
 # --- One key ----------------------------------------------------------------------------------------------------------
@@ -125,7 +125,9 @@ async def test_a_key_is_shown_without_its_token(admin: Admin, simulator: Simulat
     del simulator
 
 
-async def test_an_added_key_serves_waiting_orders_at_once(start_admin: StartAdmin, simulator: Simulator) -> None:
+async def test_an_added_key_serves_orders_as_soon_as_it_is_enabled(
+    start_admin: StartAdmin, simulator: Simulator
+) -> None:
     async with start_admin(upstream="sora", sora_base_url=simulator.url) as admin:
         async with admin.proxy.chat() as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
@@ -138,7 +140,7 @@ async def test_an_added_key_serves_waiting_orders_at_once(start_admin: StartAdmi
     assert await orders_of(simulator, TOKEN) == 1
 
 
-async def test_a_raised_limit_lets_waiting_orders_go_at_once(
+async def test_raising_the_limit_of_a_key_sends_waiting_orders_at_once(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -150,7 +152,7 @@ async def test_a_raised_limit_lets_waiting_orders_go_at_once(
         await simulator.wait_for(registered=1)
         assert (await admin.until("busy"))["tasks"] == 1
         await admin.change(fingerprint(UPSTREAM_TOKEN), max_concurrent=2)
-        await simulator.wait_for(registered=2)  # the first one still runs
+        await simulator.wait_for(registered=2)  # the first order is still running
         await simulator.let_pass()
         assert (await read_stream(first)).done
         assert (await read_stream(second)).done
@@ -172,7 +174,7 @@ async def test_a_disabled_key_finishes_its_tasks_and_gets_no_more_orders(
         assert (await read_stream(running)).done
 
 
-async def test_a_changed_token_is_used_from_the_next_call_on_and_the_id_stays_the_same(
+async def test_a_changed_token_takes_effect_at_once_and_keeps_the_key_id(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)
@@ -210,7 +212,7 @@ async def test_changes_by_operators_survive_a_restart_with_the_same_configuratio
         assert "word" not in str(second)
 
 
-async def test_a_key_is_deleted_when_nothing_runs_on_it_and_no_source_has_it(
+async def test_a_key_can_be_deleted_only_while_it_has_no_tasks(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -230,7 +232,7 @@ async def test_a_key_is_deleted_when_nothing_runs_on_it_and_no_source_has_it(
             assert refused.status == 503
 
 
-async def test_a_key_of_the_configuration_is_disabled_rather_than_deleted(admin: Admin) -> None:
+async def test_a_key_of_the_configuration_cannot_be_deleted(admin: Admin) -> None:
     status, body = await admin.ask("DELETE", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}")
     assert (status, body["error"]["code"]) == (409, "key_has_source")
 
@@ -273,13 +275,13 @@ async def test_an_invalid_key_is_refused_with_the_name_of_the_field(
     assert len((await admin.get(KEYS))["data"]) == 1
 
 
-async def test_one_token_is_never_two_keys(admin: Admin) -> None:
+async def test_two_keys_never_have_the_same_token(admin: Admin) -> None:
     key_id = (await admin.add())["id"]
     for method, path in (("POST", KEYS), ("PATCH", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}")):
         status, body = await admin.ask(method, path, {"key": f"Bearer {TOKEN}"})
         assert (status, body["error"]["code"], body["error"]["param"]) == (409, "key_exists", "key")
     await admin.change(key_id, key="a-third-token-of-the-tests")
-    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # it is still the id of that key
+    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # the key's id is still derived from this token
 
 
 async def test_null_resets_a_field_to_its_default(admin: Admin) -> None:
@@ -295,7 +297,7 @@ async def test_null_resets_a_field_to_its_default(admin: Admin) -> None:
 # --- Health -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_cooldown_shows_its_end_and_reason_survives_a_restart_and_is_ended_by_one_call(
+async def test_a_cooldown_survives_a_restart_and_an_operator_can_end_it(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)
@@ -315,7 +317,7 @@ async def test_a_cooldown_shows_its_end_and_reason_survives_a_restart_and_is_end
         await simulator.wait_for(registered=1)
 
 
-async def test_a_test_of_a_key_shows_its_health_and_revives_a_working_key(admin: Admin, simulator: Simulator) -> None:
+async def test_testing_a_key_shows_its_health_and_revives_a_working_key(admin: Admin, simulator: Simulator) -> None:
     test = f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}/test"
     await simulator.order_fault("unauthorized", times=1)
     status, told = await admin.ask("POST", test)
@@ -327,7 +329,7 @@ async def test_a_test_of_a_key_shows_its_health_and_revives_a_working_key(admin:
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_the_expiry_of_a_token_is_read_and_shown(admin: Admin) -> None:
+async def test_the_expiry_time_in_a_token_is_shown(admin: Admin) -> None:
     end = int(time.time()) + 3600
     token = jwt.encode({"exp": end}, "a secret that nobody here knows, of 32 bytes", "HS256")
     assert (await admin.add(key=token))["expires_at"] == end
@@ -358,7 +360,7 @@ async def test_a_batch_reports_the_outcome_for_each_key(admin: Admin, simulator:
     assert (status, len((await admin.get(KEYS))["data"])) == (200, 1)
 
 
-async def test_a_text_of_keys_is_imported_line_by_line_after_a_dry_run(admin: Admin) -> None:
+async def test_an_import_and_its_dry_run_report_the_result_of_each_line(admin: Admin) -> None:
     text = f"""
 # name, weight, rpm, tasks, proxy
 Bearer {TOKEN},second,2.5,30,4,socks5://user:marker@127.0.0.1:9,direct
@@ -408,7 +410,7 @@ async def test_an_invalid_bulk_request_is_refused_with_the_name_of_the_field(
     assert (status, told["error"]["param"]) == (400, param)
 
 
-async def test_a_thousand_keys_are_added_paged_and_filtered(admin: Admin) -> None:
+async def test_a_thousand_keys_can_be_imported_paged_and_filtered(admin: Admin) -> None:
     text = "\n".join(f"token-{n:04}-of-the-tests" for n in range(1000))
     status, _ = await admin.ask("POST", f"{KEYS}/import", {"text": text})
     assert status == 200
@@ -428,7 +430,7 @@ async def test_a_thousand_keys_are_added_paged_and_filtered(admin: Admin) -> Non
 # --- The key file -----------------------------------------------------------------------------------------------------
 
 
-async def test_an_edit_of_the_key_file_takes_effect_while_the_server_runs_and_a_broken_file_changes_nothing(
+async def test_edits_of_the_key_file_take_effect_but_a_broken_file_changes_nothing(
     start_admin: StartAdmin,
     simulator: Simulator,
     tmp_path: Path,
@@ -458,7 +460,7 @@ async def test_an_edit_of_the_key_file_takes_effect_while_the_server_runs_and_a_
         assert await asyncio.to_thread(file.read_text) == "[{"
 
 
-async def test_a_key_removed_from_its_source_goes_out_of_service_and_returns_with_it(
+async def test_a_key_removed_from_the_configuration_is_disabled_until_it_is_configured_again(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     configured = in_front_of(simulator)
@@ -476,7 +478,7 @@ async def test_a_key_removed_from_its_source_goes_out_of_service_and_returns_wit
 # --- Usage, queue and audit log ---------------------------------------------------------------------------------------
 
 
-async def test_usage_the_queue_and_the_running_generations_are_shown(
+async def test_operators_see_the_usage_the_queue_and_the_unfinished_generations(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""Settings that operators change while the server runs: changes take effect at once, are stored and audited."""
+"""Options that operators change at run time: changes take effect at once, and are stored and audited."""
 
 import logging
 from typing import Any
@@ -11,7 +11,7 @@ from tests.streams import read_stream
 
 SETTINGS, AUDIT = "/admin/api/settings", "/admin/api/audit"
 HEADERS = {"authorization": f"Bearer {ADMIN_KEY}"}
-UNSPECIFIED = ("0.0.0.0", "0", "0x0", "[::]", "[0:0::0]")  # noqa: S104 - addresses to listen on, which no client reaches
+UNSPECIFIED = ("0.0.0.0", "0", "0x0", "[::]", "[0:0::0]")  # noqa: S104 - addresses to listen on, which clients can't use
 
 
 async def read(session: aiohttp.ClientSession, proxy: Proxy, path: str = SETTINGS) -> Any:
@@ -37,7 +37,7 @@ async def image_link(proxy: Proxy) -> str:
     return content.partition("](")[2].rstrip(")")
 
 
-async def test_the_address_of_links_changes_at_once_and_survives_a_restart(
+async def test_a_changed_base_url_takes_effect_at_once_and_survives_a_restart(
     start_proxy: StartProxy, simulator: Simulator, session: aiohttp.ClientSession
 ) -> None:
     settings = in_front_of(simulator) | {"image_localization": True}
@@ -55,7 +55,7 @@ async def test_the_address_of_links_changes_at_once_and_survives_a_restart(
         assert (await image_link(proxy)).startswith(f"{proxy.url}/images/")
 
 
-async def test_a_change_of_whether_images_are_kept_applies_to_running_orders(
+async def test_a_change_of_image_localization_applies_to_running_orders(
     start_proxy: StartProxy, start_simulator: Any, session: aiohttp.ClientSession
 ) -> None:
     async with (
@@ -69,7 +69,7 @@ async def test_a_change_of_whether_images_are_kept_applies_to_running_orders(
         assert f"({proxy.url}/images/" in (await answer.read()).decode()
 
 
-async def test_a_new_egress_is_used_at_once_by_an_order_that_waits_for_one(
+async def test_a_waiting_order_uses_a_new_egress_at_once(
     start_proxy: StartProxy, simulator: Simulator, session: aiohttp.ClientSession
 ) -> None:
     dead = "http://user:marker@127.0.0.1:9"
@@ -87,7 +87,7 @@ async def test_a_new_egress_is_used_at_once_by_an_order_that_waits_for_one(
         assert answer.status == 200
 
 
-async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
+async def test_verbose_logging_can_be_switched_on_and_off_at_run_time(
     proxy: Proxy, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     level = logging.getLogger().level
@@ -120,7 +120,7 @@ async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
     ],
     ids=str,
 )
-async def test_an_invalid_change_changes_nothing_and_names_the_option(
+async def test_an_invalid_change_is_refused_with_the_name_of_the_option(
     proxy: Proxy, session: aiohttp.ClientSession, options: dict[str, Any], param: str
 ) -> None:
     before = await read(session, proxy)

@@ -152,7 +152,7 @@ async def test_a_body_that_is_too_large_is_refused(proxy: Proxy) -> None:
         assert (await answer.json())["error"]["code"] == "request_too_large"
 
 
-async def test_absurd_values_of_parameters_that_we_ignore_are_accepted(proxy: Proxy) -> None:
+async def test_ignored_parameters_are_accepted_with_absurd_values(proxy: Proxy) -> None:
     ignored: dict[str, Any] = {
         "max_tokens": 0,
         "frequency_penalty": -2,
@@ -177,7 +177,7 @@ async def test_every_answer_carries_a_request_id(proxy: Proxy) -> None:
         assert answer.headers["x-request-id"].startswith("req_")
 
 
-async def test_models_are_listed_and_found(proxy: Proxy) -> None:
+async def test_models_can_be_listed_and_retrieved(proxy: Proxy) -> None:
     listed = await proxy.get("/v1/models")
     assert listed["object"] == "list"
     assert listed["data"][0]["id"] == "sora-1.0"
@@ -193,7 +193,7 @@ async def test_models_show_their_capabilities_without_a_call_to_a_back_end(
     async with start_proxy(**in_front_of(simulator), model_aliases=aliases) as proxy:
         model = await proxy.get("/v1/models/openai%2Fgpt-image-1")
         listed = (await proxy.get("/v1/models"))["data"]
-        assert (await simulator.stats())["ordering"] == {}
+        assert (await simulator.stats())["requests"] == {}
         async with proxy.chat(model="openai/gpt-image-1", background=True) as answer:
             told = (await answer.json())["model"]
     assert model == listed[2]
@@ -203,12 +203,14 @@ async def test_models_show_their_capabilities_without_a_call_to_a_back_end(
     assert "shutdown_date" not in model
 
 
-async def test_the_models_of_a_closed_service_show_when_it_closed(start_proxy: StartProxy) -> None:
+async def test_models_of_a_closed_service_show_its_shutdown_date(start_proxy: StartProxy) -> None:
     async with start_proxy(upstream="sora", api_keys=upstream_keys()) as proxy:
         assert (await proxy.get("/v1/models/sora-1.0"))["shutdown_date"] == "2026-04-26"
 
 
-async def test_another_clients_generation_is_unknown(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_the_generation_of_another_client_is_answered_like_an_unknown_one(
+    proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
     answers = []
@@ -221,7 +223,7 @@ async def test_another_clients_generation_is_unknown(proxy: Proxy, session: aioh
 
 
 @pytest.mark.parametrize(("trusted", "origin"), [("127.0.0.0/8", "https://images.example.com"), ("10.0.0.0/8", None)])
-async def test_forwarding_headers_are_believed_from_trusted_proxies_only(
+async def test_only_forwarding_headers_of_trusted_proxies_are_used(
     start_proxy: StartProxy, simulator: Simulator, trusted: str, origin: str | None
 ) -> None:
     settings = in_front_of(simulator)
@@ -234,7 +236,7 @@ async def test_forwarding_headers_are_believed_from_trusted_proxies_only(
     assert f"({origin or proxy.url}/images/" in content
 
 
-async def test_a_stopping_server_takes_no_orders_and_ends_its_streams_with_the_id(
+async def test_a_stopping_server_refuses_orders_and_ends_streams_with_their_ids(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)

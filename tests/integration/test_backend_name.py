@@ -1,4 +1,4 @@
-"""Each answer about an order names the back end that makes or made it."""
+"""Each answer about an order contains the name of the back end that makes or made the order."""
 
 import time
 from pathlib import Path
@@ -49,14 +49,16 @@ async def header_of(proxy: Proxy, method: str, path: str, body: Any = None) -> t
     ],
     ids=str,
 )
-async def test_the_answer_to_an_order_names_the_back_end(
+async def test_the_answer_to_an_order_contains_the_back_ends_name(
     start_proxy: StartProxy, sora: Sora, path: str, body: dict[str, Any]
 ) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         assert await header_of(proxy, "POST", path, body) == (200, "sora")
 
 
-async def test_every_later_answer_about_an_order_names_the_back_end(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_every_later_answer_about_an_order_contains_the_back_ends_name(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         made = await place(proxy)
         await outcome(proxy, made)
@@ -72,7 +74,9 @@ async def test_every_later_answer_about_an_order_names_the_back_end(start_proxy:
         assert listed["backend"] == "sora"
 
 
-async def test_answers_that_do_not_concern_an_order_do_not_name_a_back_end(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_answers_that_are_not_about_an_order_do_not_contain_a_back_end_name(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         assert await header_of(proxy, "GET", "/health") == (200, None)
         assert await header_of(proxy, "GET", "/v1/models") == (200, None)
@@ -81,9 +85,7 @@ async def test_answers_that_do_not_concern_an_order_do_not_name_a_back_end(start
         assert await header_of(proxy, "POST", "/v1/chat/completions", CHAT | {"messages": [title]}) == (200, None)
 
 
-async def test_the_json_of_a_finished_order_names_the_back_end_next_to_the_images(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_the_json_of_a_finished_order_contains_the_back_ends_name(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         for path, body in (("chat/completions", CHAT), ("images/generations", IMAGES), ("responses", RESPONSE)):
             async with proxy.client.post(f"{proxy.url}/v1/{path}", json=body) as answer:
@@ -97,7 +99,7 @@ async def test_images_of_a_real_back_end_are_stored_unchanged(start_proxy: Start
             assert await image.read() == GIF
 
 
-async def test_a_refused_order_names_the_back_end_that_refused_it(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_refusal_contains_the_name_of_the_back_end_that_refused(start_proxy: StartProxy, sora: Sora) -> None:
     async def refuse(_order: Order) -> web.StreamResponse:
         return web.json_response({"error": {"code": "content_policy_violation"}}, status=400)
 
@@ -107,7 +109,9 @@ async def test_a_refused_order_names_the_back_end_that_refused_it(start_proxy: S
         assert (status >= 400, named) == (True, "sora")
 
 
-async def test_an_order_that_no_key_could_take_names_the_back_end(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_without_a_usable_key_is_answered_with_the_back_ends_name(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora) | {"api_keys": []}) as proxy:
         assert await header_of(proxy, "POST", "/v1/chat/completions", CHAT) == (503, "sora")
         assert await header_of(proxy, "GET", "/health/ready") == (503, "sora")
@@ -115,16 +119,18 @@ async def test_an_order_that_no_key_could_take_names_the_back_end(start_proxy: S
 
 
 @pytest.mark.parametrize("path", [route.path for route in FOR_OPERATORS if route.method == "GET"])
-async def test_every_answer_to_an_operator_names_the_back_end(start_proxy: StartProxy, sora: Sora, path: str) -> None:
+async def test_every_answer_to_an_operator_contains_the_back_ends_name(
+    start_proxy: StartProxy, sora: Sora, path: str
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         url = proxy.url + path.replace("{id}", "unknown").replace("{name}", "unknown")
         async with proxy.client.get(url, headers={"authorization": f"Bearer {ADMIN_KEY}"}) as answer:
             assert answer.headers[HEADER] == "sora"
-        async with proxy.client.get(url) as answer:  # with the key of a client
+        async with proxy.client.get(url) as answer:  # with a client key
             assert (answer.status, answer.headers.get(HEADER)) == (403, None)
 
 
-async def test_an_order_at_a_back_end_that_is_not_configured_waits_until_it_is_configured_again(
+async def test_orders_of_a_removed_back_end_wait_until_it_is_configured_again(
     start_proxy: StartProxy, simulator: Simulator, sora: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running, unknown, saving, cancelled = (generation(f"image {number}") for number in range(4))
@@ -138,7 +144,7 @@ async def test_an_order_at_a_back_end_that_is_not_configured_waits_until_it_is_c
         (cancelled, on_the_key(Status.running, backend="sora", task_id=tasks[cancelled.id])),
     )
     async with start_proxy(upstream="simulator", image_localization=True) as proxy:
-        await outcome(proxy, await place(proxy))  # others are made meanwhile
+        await outcome(proxy, await place(proxy))  # meanwhile, other orders are made
         for each in (running, unknown, saving):
             assert (await proxy.get(f"/v1/generation/{each.id}"))["choices"][0]["finish_reason"] == "processing"
         as_operator = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -146,7 +152,7 @@ async def test_an_order_at_a_back_end_that_is_not_configured_waits_until_it_is_c
             shown = {each["id"]: each["backend"] for each in (await answer.json())["data"]}
         assert shown == dict.fromkeys((each.id for each in (running, unknown, saving, cancelled)), "sora")
         async with proxy.client.get(f"{proxy.url}/v1/generation/{running.id}/events") as answer:
-            assert await answer.content.readline() == b": ping\n"  # and no event of an end
+            assert await answer.content.readline() == b": ping\n"  # a heartbeat, since the order has not ended
         assert await header_of(proxy, "POST", f"/v1/generation/{cancelled.id}/cancel") == (200, "sora")
         assert (await proxy.get(f"/v1/generation/{cancelled.id}"))["choices"][0]["finish_reason"] == "error"
     assert "without back end" in caplog.text
@@ -158,9 +164,7 @@ async def test_an_order_at_a_back_end_that_is_not_configured_waits_until_it_is_c
     assert sora.orders == []
 
 
-async def test_an_order_made_by_an_earlier_process_keeps_the_name_of_its_back_end(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_a_finished_order_keeps_its_back_ends_name_after_a_restart(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(upstream="simulator") as proxy:
         made = await place(proxy)
         await outcome(proxy, made)
@@ -171,7 +175,7 @@ async def test_an_order_made_by_an_earlier_process_keeps_the_name_of_its_back_en
         assert (await proxy.get(path))["backend"] == "simulator"
 
 
-async def test_an_unsent_order_gets_the_name_of_the_back_end_that_takes_it(
+async def test_an_unsent_order_gets_its_back_ends_name_after_a_restart(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     waiting = generation()
@@ -183,7 +187,7 @@ async def test_an_unsent_order_gets_the_name_of_the_back_end_that_takes_it(
         assert (await proxy.get(path))["backend"] == "sora"
 
 
-async def test_an_order_of_an_older_version_names_no_back_end(
+async def test_an_order_stored_by_an_older_version_has_no_back_end_name(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     running = generation()

@@ -1,4 +1,4 @@
-"""Options of back ends and headers of keys: valid values, the shown values, and the effect of a change."""
+"""Options of back ends and headers of keys: which values are valid, what is shown of them, and what a change does."""
 
 import asyncio
 import sqlite3
@@ -27,13 +27,13 @@ async def options_of(proxy: Proxy) -> dict[str, Any]:
 
 
 async def sent_headers(proxy: Proxy, server: Sora, *names: str) -> list[str | None]:
-    """The values of these headers of an order."""
+    """Place an order; returns the values of these headers that the back end's server receives with it."""
     assert await made_by(proxy)
     return [server.headers.get(name) for name in names]
 
 
 async def change_database(folder: Path, statement: str, *values: str) -> None:
-    """Change stored records of a server that does not run."""
+    """Change the database of a server that is not running."""
 
     def change() -> None:
         database = sqlite3.connect(folder / "data" / "sora_proxy.db")
@@ -62,7 +62,7 @@ async def change_database(folder: Path, statement: str, *values: str) -> None:
     ],
     ids=str,
 )
-async def test_headers_that_can_not_be_sent_are_refused_when_they_are_set(
+async def test_headers_that_cannot_be_sent_are_refused(
     start_proxy: StartProxy, server: Sora, headers: Any, param: str
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:
@@ -80,14 +80,18 @@ async def test_headers_that_can_not_be_sent_are_refused_when_they_are_set(
         assert await options_of(proxy) == {"max_images_per_day": None, "extra_headers": {}}
 
 
-async def test_options_are_changed_by_name_and_null_removes_one(start_proxy: StartProxy, server: Sora) -> None:
+async def test_a_change_affects_only_the_given_options_and_null_removes_an_option(
+    start_proxy: StartProxy, server: Sora
+) -> None:
     options = {"extra_headers": {"X-Gate": "let-me-in", "X-Other": "1"}}
     async with start_proxy(backends=[entry("first", server, options=options)]) as proxy:
         assert (await proxy.ask("PATCH", FIRST, {"options": {"max_images_per_day": 100}}))[0] == 200
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         shown = await options_of(proxy)
         assert shown == {"max_images_per_day": 100, "extra_headers": {"X-Gate": "…", "X-Other": "…"}}
-        assert (await proxy.ask("PATCH", FIRST, {"options": shown}))[0] == 200  # the shown values change nothing
+        assert (await proxy.ask("PATCH", FIRST, {"options": shown}))[
+            0
+        ] == 200  # sending the shown values changes nothing
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         changed = {"extra_headers": {"X-Gate": "…", "X-New": "2"}}
         assert (await proxy.ask("PATCH", FIRST, {"options": changed}))[0] == 200
@@ -100,7 +104,7 @@ async def test_options_are_changed_by_name_and_null_removes_one(start_proxy: Sta
         assert await sent_headers(proxy, server, "x-gate", "x-new") == [None, None]
 
 
-async def test_a_key_keeps_headers_that_are_sent_back_as_they_are_shown(start_proxy: StartProxy, server: Sora) -> None:
+async def test_a_masked_header_in_a_change_keeps_its_stored_value(start_proxy: StartProxy, server: Sora) -> None:
     keys = upstream_keys(headers={"X-Gate": "let-me-in", "X-Other": "1"})
     async with start_proxy(**in_front_of(server, api_keys=keys)) as proxy:
         (key,) = (await proxy.ask("GET", KEYS))[1]["data"]
@@ -111,7 +115,7 @@ async def test_a_key_keeps_headers_that_are_sent_back_as_they_are_shown(start_pr
 
 
 @pytest.mark.parametrize("models", [[], {}, "fox", ["a", "a"], [""], {"fox": 5}], ids=str)
-async def test_models_that_are_not_names_are_refused_in_plain_words(
+async def test_an_invalid_model_list_is_refused_without_python_terms(
     start_proxy: StartProxy, server: Sora, models: Any
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:
@@ -125,7 +129,7 @@ async def test_models_that_are_not_names_are_refused_in_plain_words(
             assert "dict" not in answer["error"]["message"]
 
 
-async def test_wrong_types_are_named_in_the_terms_of_json(start_proxy: StartProxy, server: Sora) -> None:
+async def test_errors_about_wrong_types_use_the_terms_of_json(start_proxy: StartProxy, server: Sora) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:
         for fields, param, words in (
             ({"options": []}, "options", "must be a JSON object"),
@@ -146,7 +150,7 @@ async def test_wrong_types_are_named_in_the_terms_of_json(start_proxy: StartProx
         "UPDATE backends SET origin = 'elsewhere'",
     ],
 )
-async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
+async def test_an_unreadable_stored_back_end_is_skipped_at_startup(
     start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     first = {"backends": [entry("first", server)]}
@@ -158,7 +162,7 @@ async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
         assert await made_by(proxy) == "first"
     assert caplog.text.count("stored record unreadable") == 2
     await change_database(tmp_path, "DELETE FROM backends WHERE name = 'first'")
-    async with start_proxy() as proxy:  # the simulator draws no images for an operator who has a back end
+    async with start_proxy() as proxy:  # the simulator does not replace a stored back end
         assert await states(proxy) == {}
 
 
@@ -172,7 +176,7 @@ async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
         "UPDATE keys SET memory = '5'",
     ],
 )
-async def test_a_stored_key_that_can_not_be_read_is_left_out_of_a_start(
+async def test_an_unreadable_stored_key_is_skipped_at_startup(
     start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     settings = in_front_of(server)
@@ -186,7 +190,7 @@ async def test_a_stored_key_that_can_not_be_read_is_left_out_of_a_start(
     assert "a-secret-token" not in caplog.text
 
 
-async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
+async def test_headers_stored_as_options_by_earlier_versions_are_used(
     start_proxy: StartProxy, server: Sora, tmp_path: Path
 ) -> None:
     async with start_proxy(backends=[entry("other", server, enabled=False)]) as proxy:
@@ -197,7 +201,7 @@ async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
         assert await sent_headers(proxy, server, "x_gate") == ["let-me-in"]
 
 
-async def test_unreadable_capabilities_undo_no_change_by_an_operator(
+async def test_changes_by_an_operator_survive_unreadable_stored_capabilities(
     start_proxy: StartProxy, server: Sora, tmp_path: Path
 ) -> None:
     backends = [entry("first", server)]

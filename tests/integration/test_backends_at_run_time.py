@@ -1,4 +1,4 @@
-"""Back ends that operators add, change, drain and delete while the server runs, and that survive its restart."""
+"""Operators add, change, drain and delete back ends while the server is running; the changes survive a restart."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ async def states(proxy: Proxy) -> dict[str, str]:
 
 
 async def made_by(proxy: Proxy, **fields: Any) -> str | None:
-    """The back end that makes an order; None if it is refused."""
+    """Place an order; returns the name of the back end that makes it, or None if the order is refused."""
     async with proxy.chat(**fields) as answer:
         return answer.headers[HEADER] if answer.status == 200 else None
 
 
-async def test_a_back_end_that_is_added_serves_its_models_at_once_and_after_a_restart(
+async def test_an_added_back_end_serves_its_models_at_once_and_after_a_restart(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     first = {"backends": [entry("first", servers[0], models=["sora-1.0"])]}
@@ -57,7 +57,7 @@ async def test_stored_back_ends_are_not_replaced_by_the_simulator(
         assert await made_by(proxy) == "second"
 
 
-async def test_a_drained_back_end_finishes_its_orders_and_takes_no_new_ones(
+async def test_a_drained_back_end_finishes_its_orders_and_gets_no_new_orders(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -82,7 +82,7 @@ async def test_a_drained_back_end_finishes_its_orders_and_takes_no_new_ones(
         assert await made_by(proxy) == "first"
 
 
-async def test_an_order_in_line_moves_on_when_its_back_end_is_drained(
+async def test_a_waiting_order_moves_to_a_newly_added_back_end(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -105,7 +105,7 @@ async def test_an_order_in_line_moves_on_when_its_back_end_is_drained(
 @pytest.mark.parametrize(
     "change", [{"enabled": False}, {"models": {"fox": "sora-1.0"}}], ids=["drained", "other models"]
 )
-async def test_orders_in_line_wait_for_a_back_end_to_come_back_but_not_for_ever(
+async def test_queued_orders_wait_a_limited_time_for_their_back_end(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], change: dict[str, Any]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -131,7 +131,7 @@ async def test_orders_in_line_wait_for_a_back_end_to_come_back_but_not_for_ever(
         assert "No back end serves this model" in str(await proxy.ended(waiting))
 
 
-async def test_a_back_end_without_a_key_survives_a_restart_and_can_be_changed(
+async def test_a_back_end_without_a_configured_key_works_before_and_after_a_restart(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     keyless = entry("first", servers[0], keys=[])
@@ -142,7 +142,7 @@ async def test_a_back_end_without_a_key_survives_a_restart_and_can_be_changed(
             assert (await proxy.ask("PATCH", f"/admin/api/keys/{key['id']}", {"max_rpm": 30}))[1]["max_rpm"] == 30
 
 
-async def test_keys_move_from_the_older_options_to_an_entry_and_back_with_their_state_and_usage(
+async def test_keys_keep_their_state_when_moved_between_older_options_and_backends(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async def refuse(_order: Order) -> web.StreamResponse:
@@ -164,7 +164,7 @@ async def test_keys_move_from_the_older_options_to_an_entry_and_back_with_their_
             ]
 
 
-async def test_a_back_end_that_can_not_be_reached_is_shown_as_such(
+async def test_an_unreachable_back_end_is_shown_as_unreachable(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
 ) -> None:
     dead = entry("first", servers[0]) | {"base_url": f"http://127.0.0.1:{silent}"}
@@ -192,7 +192,7 @@ async def test_orders_continue_at_the_new_address_of_their_back_end(
     assert (len(servers[0].orders), len(servers[1].orders)) == (1, 1)
 
 
-async def test_a_back_end_with_orders_is_not_deleted_and_takes_its_keys_with_it(
+async def test_a_back_end_is_deleted_with_its_keys_once_its_orders_have_ended(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[1].on_order = servers[1].take_and_run
@@ -219,19 +219,19 @@ async def test_a_back_end_with_orders_is_not_deleted_and_takes_its_keys_with_it(
         assert await states(proxy) == {"first": "ready", "second": "ready"}
 
 
-async def test_an_import_applies_only_what_changed_in_the_configuration(
+async def test_a_restart_applies_only_what_has_changed_in_the_configuration(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     both = [entry("first", servers[0]), entry("second", servers[1])]
     async with start_proxy(backends=both) as proxy:
         await proxy.ask("PATCH", f"{BACKENDS}/first", {"enabled": False, "models": ["sora-1.0"]})
-    async with start_proxy(backends=both) as proxy:  # the same file does not undo it
+    async with start_proxy(backends=both) as proxy:  # the same configuration does not undo the change
         assert await states(proxy) == {"first": "disabled", "second": "ready"}
-    async with start_proxy(backends=[both[1]]) as proxy:  # gone: out of use, not deleted
+    async with start_proxy(backends=[both[1]]) as proxy:  # a removed back end is disabled, not deleted
         first = (await proxy.ask("GET", f"{BACKENDS}/first"))[1]
         assert (first["state"], first["origin"]) == ("disabled", "removed")
     edited = entry("first", servers[1])
-    async with start_proxy(backends=[edited, both[1]]) as proxy:  # the edit takes effect, the rest is as it was
+    async with start_proxy(backends=[edited, both[1]]) as proxy:  # only the edit takes effect
         first = (await proxy.ask("GET", f"{BACKENDS}/first"))[1]
         assert (first["base_url"], first["served_models"], first["origin"]) == (
             servers[1].url,
@@ -240,7 +240,7 @@ async def test_an_import_applies_only_what_changed_in_the_configuration(
         )
 
 
-async def test_orders_of_a_back_end_removed_from_the_configuration_finish_there(
+async def test_a_back_end_removed_from_the_configuration_finishes_its_orders(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -261,7 +261,7 @@ async def test_orders_of_a_back_end_removed_from_the_configuration_finish_there(
     assert servers[0].registered == 1
 
 
-async def test_an_invalid_change_changes_nothing(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_an_invalid_change_of_a_back_end_is_refused(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
         for method, path, body, code, words in (
             ("POST", BACKENDS, entry("second", servers[1], kind="other"), "invalid_value", "'kind' must be one of"),
@@ -287,7 +287,7 @@ async def test_an_invalid_change_changes_nothing(start_proxy: StartProxy, server
         assert await states(proxy) == {"first": "ready"}
 
 
-async def test_values_of_headers_are_not_shown(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_header_values_of_back_ends_are_not_shown(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     secret = "a-secret-of-a-header"
     options = {"extra_headers": {"x-account": secret}}
     async with start_proxy(backends=[entry("first", servers[0], options=options)]) as proxy:
@@ -300,7 +300,7 @@ async def test_values_of_headers_are_not_shown(start_proxy: StartProxy, servers:
         assert await made_by(proxy) == "first"
 
 
-async def test_no_back_end_can_be_added_while_the_simulator_answers(
+async def test_no_back_end_can_be_added_while_the_simulator_is_used_by_default(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async with start_proxy() as proxy:
@@ -309,7 +309,7 @@ async def test_no_back_end_can_be_added_while_the_simulator_answers(
         assert await states(proxy) == {"simulator": "ready"}
 
 
-async def test_a_daily_cap_changes_while_the_server_runs(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_a_daily_cap_can_be_changed_at_run_time(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     async with start_proxy(backends=[entry("first", servers[0]), entry("second", servers[1])]) as proxy:
         assert await made_by(proxy) == "first"
         await proxy.ask("PATCH", f"{BACKENDS}/first", {"options": {"max_images_per_day": 1}})

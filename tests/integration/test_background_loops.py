@@ -1,4 +1,4 @@
-"""Each background loop of the server is killed: its death is logged and shown, and the loop is restarted."""
+"""If a background loop is killed, this is logged and shown, and the loop is restarted."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 from tests.conftest import Proxy, Simulator, StartProxy, in_front_of, upstream_keys
 from tests.eventually import eventually
 
-SECONDS = 60  # nothing in these tests waits longer
+SECONDS = 60  # the time limit of each test
 LOOPS = ["key_expiry", "key_source", "retention", "webhooks"]
 
 
@@ -32,7 +32,7 @@ async def server_with_all_loops(start_proxy: StartProxy, simulator: Simulator, f
         yield proxy
 
 
-async def test_killed_loops_are_logged_and_shown_in_readiness(
+async def test_killed_loops_are_logged_and_shown_by_the_readiness_check(
     start_proxy: StartProxy,
     simulator: Simulator,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Requests that no client should send: each is refused with a clear error or served, and never answered with 500."""
+"""Requests that no client should send: each is served or refused with a clear error, never answered with status 500."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ AUTHORIZED = b"authorization: Bearer %b" % CLIENT_KEY.encode()
 
 
 async def send(proxy: Proxy, line: bytes, *headers: bytes, body: bytes = b"") -> tuple[int, bytes, bytes]:
-    """Send a request unchanged; returns the status, the head and the body of the answer."""
+    """Send these bytes as a request; returns the status, the head and the body of the answer."""
     address = urlsplit(proxy.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
@@ -101,7 +101,7 @@ async def test_odd_headers_are_refused_or_do_no_harm(proxy: Proxy, headers: list
     ],
     ids=lambda value: repr(value)[-60:],
 )
-async def test_odd_bodies_are_refused_and_nothing_is_ordered(proxy: Proxy, simulator: Simulator, body: bytes) -> None:
+async def test_odd_bodies_are_refused_and_no_order_is_placed(proxy: Proxy, simulator: Simulator, body: bytes) -> None:
     status, _, content = await send(proxy, b"POST /v1/chat/completions", AUTHORIZED, body=body)
     assert status == 400
     assert len(content) < 1000
@@ -110,7 +110,7 @@ async def test_odd_bodies_are_refused_and_nothing_is_ordered(proxy: Proxy, simul
 
 
 async def test_a_compression_bomb_is_not_decompressed(proxy: Proxy) -> None:
-    """Decompression blocks the event loop: a quarter of a gigabyte took 15 seconds."""
+    """Decompression would block the event loop: for a quarter of a gigabyte, it took 15 seconds."""
     packer, blanks = zlib.compressobj(), b" " * 2**20
     bomb = b"".join([packer.compress(blanks) for _ in range(256)]) + packer.flush()
     packed = b"content-encoding: deflate"

@@ -1,4 +1,4 @@
-"""Cancelling at every point: an unsent order is never sent, and a submitted one keeps its key until its task ends."""
+"""Cancelling at every point: an unsent order is never sent, and a submitted order keeps its key until its task ends."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ async def check_the_key_is_busy_until_the_task_has_ended(proxy: Proxy, sora: Sor
     await cancel(proxy, second)
 
 
-async def test_a_queued_order_is_never_sent(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_queued_order_that_is_cancelled_is_never_sent(start_proxy: StartProxy, sora: Sora) -> None:
     sora.on_order = sora.take_and_run
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         await place(proxy, "the first")
@@ -73,7 +73,7 @@ async def test_a_queued_order_is_never_sent(start_proxy: StartProxy, sora: Sora)
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
-async def test_a_running_order_ends_for_its_client_at_once_and_for_its_key_later(
+async def test_a_cancelled_running_order_keeps_its_key_busy_until_its_task_ends(
     start_proxy: StartProxy, sora: Sora, method: str
 ) -> None:
     sora.on_order = sora.take_and_run
@@ -104,7 +104,7 @@ async def test_a_request_that_waits_for_a_cancelled_order_is_answered_with_an_er
         assert (await answer.json())["error"]["code"] == "cancelled"
 
 
-async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_key_of_a_cancelled_order_stays_busy_after_a_restart(start_proxy: StartProxy, sora: Sora) -> None:
     sora.on_order = sora.take_and_run
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         generation_id = await place(proxy)
@@ -112,12 +112,14 @@ async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy
         described = await cancel(proxy, generation_id)
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         again = await cancel(proxy, generation_id)
-        assert again | {"backend_id": None} == described | {"backend_id": None}  # a call may have come in between
+        assert again | {"backend_id": None} == described | {
+            "backend_id": None
+        }  # the id may have been set between the two cancellations
         await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
-async def test_a_cancelled_order_of_unknown_outcome_is_still_searched_for_but_never_sent_again(
+async def test_a_cancelled_order_of_unknown_outcome_is_searched_for_but_not_sent_again(
     start_proxy: StartProxy, sora: Sora, registered: bool
 ) -> None:
     async def lose(order: Order) -> web.StreamResponse:
@@ -137,9 +139,7 @@ async def test_a_cancelled_order_of_unknown_outcome_is_still_searched_for_but_ne
             assert len(sora.orders) == 1
 
 
-async def test_an_order_that_is_being_submitted_ends_for_its_client_before_the_answer_arrives(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_cancelling_an_order_during_its_submit_takes_effect_at_once(start_proxy: StartProxy, sora: Sora) -> None:
     go = asyncio.Event()
 
     async def take_later(order: Order) -> web.StreamResponse:
@@ -156,7 +156,7 @@ async def test_an_order_that_is_being_submitted_ends_for_its_client_before_the_a
         await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
 
 
-async def test_a_refusal_that_comes_after_the_cancellation_does_not_send_the_order_elsewhere(
+async def test_a_cancelled_order_is_not_sent_to_another_key_after_a_refusal(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     go = asyncio.Event()
@@ -175,7 +175,7 @@ async def test_a_refusal_that_comes_after_the_cancellation_does_not_send_the_ord
     assert len(sora.orders) == 1
 
 
-async def test_images_that_come_after_the_cancellation_are_not_kept(
+async def test_images_that_arrive_after_the_cancellation_are_deleted(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     sora.delivers.clear()
@@ -190,7 +190,7 @@ async def test_images_that_come_after_the_cancellation_are_not_kept(
         await eventually(lambda: asyncio.to_thread(lambda: not [*(tmp_path / "data/images").iterdir()]))
 
 
-async def test_a_finished_order_stays_as_it_is(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_cancelling_a_finished_order_changes_nothing(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         async with proxy.chat() as answer:
             before = await answer.json()
@@ -201,7 +201,7 @@ async def test_a_finished_order_stays_as_it_is(start_proxy: StartProxy, sora: So
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "generation/{}"), ("POST", "generation/{}/cancel")])
-async def test_a_client_can_not_cancel_the_order_of_another_client(
+async def test_a_client_cannot_cancel_the_order_of_another_client(
     start_proxy: StartProxy, sora: Sora, session: aiohttp.ClientSession, method: str, path: str
 ) -> None:
     sora.on_order = sora.take_and_run
@@ -217,7 +217,7 @@ async def test_a_client_can_not_cancel_the_order_of_another_client(
         assert await finish_reason(proxy, generation_id) == "processing"
 
 
-async def test_a_stopping_server_cancels_nothing(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_stopping_server_refuses_cancellations(start_proxy: StartProxy, sora: Sora) -> None:
     sora.on_order = sora.take_and_run
     async with start_proxy(**in_front_of(sora)) as proxy:
         generation_id = await place(proxy)
@@ -229,7 +229,7 @@ async def test_a_stopping_server_cancels_nothing(start_proxy: StartProxy, sora: 
         assert await finish_reason(proxy, generation_id) == "processing"
 
 
-async def test_orders_cancelled_at_any_moment_all_come_to_an_end(
+async def test_orders_cancelled_at_any_moment_all_end(
     start_proxy: StartProxy, start_simulator: StartSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def place_and_cancel(proxy: Proxy, number: int) -> str:
@@ -239,7 +239,7 @@ async def test_orders_cancelled_at_any_moment_all_come_to_an_end(
         return str((await cancel(proxy, generation_id))["status"])
 
     async with start_simulator(seconds=0.2) as simulator:
-        # Its minute is long enough for half of them; the others are cancelled in the queue.
+        # The rate limit allows only half of the orders in the first minute. The others are cancelled in the queue.
         settings = simulator_in_front_of(simulator, max_rpm=20) | {
             "image_localization": True,
             "max_queue_wait": 3600.0,
@@ -267,7 +267,7 @@ async def listed(proxy: Proxy, **query: str) -> dict[str, Any]:
         return page
 
 
-async def test_a_client_finds_all_its_generations_the_newest_first_and_page_by_page(
+async def test_the_list_shows_the_generations_of_a_client_newest_first_in_pages(
     start_proxy: StartProxy, sora: Sora, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
@@ -323,7 +323,7 @@ async def test_the_list_can_be_filtered_by_status(start_proxy: StartProxy, sora:
 
 
 @pytest.mark.parametrize("query", [{"status": "running"}, {"limit": "x"}, {"after": "chatcmpl-0"}], ids=json.dumps)
-async def test_an_invalid_request_for_a_list_is_refused(proxy: Proxy, query: dict[str, str]) -> None:
+async def test_an_invalid_list_request_is_refused(proxy: Proxy, query: dict[str, str]) -> None:
     async with proxy.client.get(f"{proxy.url}/v1/generations", params=query) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["param"] == next(iter(query))

@@ -19,14 +19,14 @@ MARKDOWN_IMAGE = re.compile(r"!\[(?P<title>.*)\]\((?P<url>http\S+)\)")
 
 
 def data_uri(colour: str, kind: str = "PNG") -> str:
-    """A small image of one colour."""
+    """A small image of one colour, as a data URI."""
     out = io.BytesIO()
     Image.new("RGB", (320, 240), colour).save(out, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 async def fetch_image(proxy: Proxy, url: str) -> Image.Image:
-    # Without any key, as an <img> does.
+    # The request has no key, because a browser sends none for an <img> element.
     async with proxy.client.get(url, headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.headers["content-type"] == "image/png"
@@ -37,7 +37,7 @@ async def fetch_image(proxy: Proxy, url: str) -> Image.Image:
 
 
 def looks_like(colour: tuple[int, int, int], image: Image.Image) -> bool:
-    """Whether a good part of an image has about this colour."""
+    """Whether a large part of an image has roughly this colour."""
     data = image.convert("RGB").resize((60, 40), Image.Resampling.NEAREST).tobytes()
     pixels = zip(data[0::3], data[1::3], data[2::3], strict=True)
     near = sum(all(abs(a - b) < 24 for a, b in zip(pixel, colour, strict=True)) for pixel in pixels)
@@ -45,7 +45,7 @@ def looks_like(colour: tuple[int, int, int], image: Image.Image) -> bool:
 
 
 async def stream_of_half_an_hour_twice(proxy: Proxy, simulator: Simulator) -> StreamRead:
-    """The stream of an order that takes an hour: it ends after it has shown progress."""
+    """The stream of an order that takes an hour, with progress after half an hour."""
     async with proxy.chat("a red fox", stream=True) as answer:
         await simulator.let_pass(HOUR / 2)
         begun = await read_until(answer, b" %")
@@ -53,7 +53,7 @@ async def stream_of_half_an_hour_twice(proxy: Proxy, simulator: Simulator) -> St
         return await read_stream(answer, begun)
 
 
-async def test_a_stream_shows_the_role_then_progress_then_the_image_then_its_end(
+async def test_a_stream_shows_role_progress_image_and_end_in_this_order(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -83,7 +83,7 @@ def check_the_order_of_events(stream: StreamRead) -> None:
     assert "content-length" not in stream.headers
 
 
-async def test_every_chunk_has_one_id_one_time_one_model_and_no_key_named_error(proxy: Proxy) -> None:
+async def test_all_chunks_have_the_same_id_time_and_model_and_no_error(proxy: Proxy) -> None:
     async with proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -92,7 +92,7 @@ async def test_every_chunk_has_one_id_one_time_one_model_and_no_key_named_error(
 
 
 @pytest.mark.slow
-async def test_progress_is_that_of_the_upstream_and_never_decreases(
+async def test_progress_follows_the_back_end_and_never_decreases(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -114,7 +114,7 @@ async def test_progress_is_that_of_the_upstream_and_never_decreases(
     assert re.fullmatch(r"queued at the back end, position \d+, about \d+ s\n", stream.reasoning[0])
 
 
-async def test_usage_comes_last_and_only_when_asked_for(proxy: Proxy) -> None:
+async def test_the_last_chunk_contains_the_usage_if_the_client_requests_it(proxy: Proxy) -> None:
     async with proxy.chat("two words", stream=True, stream_options={"include_usage": True}) as answer:
         stream = await read_stream(answer)
 
@@ -124,7 +124,7 @@ async def test_usage_comes_last_and_only_when_asked_for(proxy: Proxy) -> None:
 
 
 @pytest.mark.slow
-async def test_n_images_are_all_different(proxy: Proxy) -> None:
+async def test_the_images_of_one_order_are_all_different(proxy: Proxy) -> None:
     async with proxy.chat("three of them", n=3, stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -135,7 +135,7 @@ async def test_n_images_are_all_different(proxy: Proxy) -> None:
     assert len(set(images)) == 3
 
 
-async def test_the_size_is_the_one_ordered(proxy: Proxy) -> None:
+async def test_an_image_has_the_requested_size(proxy: Proxy) -> None:
     async with proxy.chat(size="480x720") as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]
 
@@ -144,9 +144,7 @@ async def test_the_size_is_the_one_ordered(proxy: Proxy) -> None:
     assert (await fetch_image(proxy, found["url"])).size == (480, 720)
 
 
-async def test_a_chinese_prompt_reaches_the_upstream_and_comes_back_unchanged(
-    proxy: Proxy, simulator: Simulator
-) -> None:
+async def test_a_chinese_prompt_is_sent_and_returned_unchanged(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat("雪地里的一只红狐狸", stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -182,7 +180,7 @@ async def test_a_chinese_prompt_reaches_the_upstream_and_comes_back_unchanged(
         ),
     ],
 )
-async def test_a_reference_image_is_uploaded_and_seen_in_the_result(
+async def test_a_reference_image_is_uploaded_and_visible_in_the_result(
     proxy: Proxy, simulator: Simulator, content: Any
 ) -> None:
     async with proxy.chat(messages=[{"role": "user", "content": content}]) as answer:
@@ -205,7 +203,7 @@ async def test_a_reference_image_is_deleted_when_its_generation_has_ended(
     assert await asyncio.to_thread(os.listdir, tmp_path / "data" / "inputs") == []
 
 
-async def test_a_whole_answer_waits_for_the_image(proxy: Proxy) -> None:
+async def test_an_answer_without_streaming_waits_for_the_image(proxy: Proxy) -> None:
     async with proxy.chat("a red fox") as answer:
         body = await answer.json()
 
@@ -224,7 +222,7 @@ async def test_a_whole_answer_waits_for_the_image(proxy: Proxy) -> None:
     [({"background": True}, {}), ({}, {"prefer": "respond-async"}), ({}, {"prefer": "wait=0"})],
     ids=["background", "respond-async", "wait=0"],
 )
-async def test_a_client_that_asks_not_to_wait_gets_processing_and_can_poll(
+async def test_a_client_that_asks_not_to_wait_can_poll_for_the_image(
     proxy: Proxy, fields: dict[str, Any], headers: dict[str, str]
 ) -> None:
     async with proxy.chat(headers=headers, **fields) as answer:
@@ -240,7 +238,7 @@ async def test_a_client_that_asks_not_to_wait_gets_processing_and_can_poll(
         assert MARKDOWN_IMAGE.fullmatch(polled["choices"][0]["message"]["content"])
 
 
-async def test_after_sync_wait_the_answer_is_processing(
+async def test_an_order_that_outlasts_sync_wait_is_answered_with_processing(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -251,18 +249,18 @@ async def test_after_sync_wait_the_answer_is_processing(
         assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
 
 
-async def test_polls_by_clients_never_cause_a_call_to_the_upstream(proxy: Proxy, simulator: Simulator) -> None:
+async def test_polls_by_clients_do_not_cause_calls_to_the_back_end(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
-    before = (await simulator.stats())["ordering"]
+    before = (await simulator.stats())["requests"]
 
     for _ in range(20):
         await proxy.get(f"/v1/generation/{generation_id}")
 
-    assert (await simulator.stats())["ordering"] == before
+    assert (await simulator.stats())["requests"] == before
 
 
-async def test_a_client_that_leaves_its_stream_does_not_stop_its_generation(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_generation_continues_after_its_client_leaves_the_stream(proxy: Proxy, simulator: Simulator) -> None:
     answer = await proxy.chat(stream=True)
     generation_id = answer.headers["x-generation-id"]
     answer.close()
@@ -271,7 +269,7 @@ async def test_a_client_that_leaves_its_stream_does_not_stop_its_generation(prox
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_heartbeats_are_comments_and_come_when_nothing_happens(
+async def test_a_silent_stream_sends_heartbeats_as_comments(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -284,7 +282,7 @@ async def test_heartbeats_are_comments_and_come_when_nothing_happens(
         assert (await read_stream(answer, begun)).done
 
 
-async def test_progress_can_be_a_think_block(start_simulator: StartSimulator, start_proxy: StartProxy) -> None:
+async def test_progress_can_be_shown_in_a_think_block(start_simulator: StartSimulator, start_proxy: StartProxy) -> None:
     async with (
         start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), progress_style="think") as proxy,
@@ -302,8 +300,8 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
         proxy.chat(stream=True) as answer,
     ):
         await simulator.let_pass(HOUR / 2)
-        looks = sum((await simulator.stats())["ordering"].get("list", {}).values())
-        # At least one poll saw the progress, and the stream showed it.
+        looks = sum((await simulator.stats())["requests"].get("list", {}).values())
+        # After two more calls, at least one poll has seen the progress.
         await simulator.wait_for(endpoint="list", count=looks + 2)
         await simulator.let_pass(HOUR / 2)
         stream = await read_stream(answer)
@@ -312,10 +310,10 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
     assert MARKDOWN_IMAGE.fullmatch(stream.content)
 
 
-async def test_a_stream_without_progress_still_sends_heartbeats(
+async def test_a_stream_that_hides_progress_sends_heartbeats_instead(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
-    """Polls bring news all the time, so the silence after which a heartbeat is sent never comes."""
+    """Each heartbeat replaces progress: the heartbeat interval is so long that silence alone causes no heartbeat."""
     async with (
         start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), progress_style="none", heartbeat_interval=60) as proxy,
@@ -329,7 +327,9 @@ async def test_a_stream_without_progress_still_sends_heartbeats(
         assert (await read_stream(answer, begun)).done
 
 
-async def test_without_localisation_the_link_is_the_upstreams(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_without_image_localization_links_lead_to_the_back_end(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy, proxy.chat() as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]
@@ -349,7 +349,7 @@ async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Sim
 
 
 @pytest.mark.slow
-async def test_the_embedded_simulator_makes_images_without_any_key(start_proxy: StartProxy) -> None:
+async def test_the_built_in_simulator_makes_images_without_any_key(start_proxy: StartProxy) -> None:
     async with start_proxy() as proxy, proxy.chat("no account needed") as answer:
         body = await answer.json()
         found = MARKDOWN_IMAGE.fullmatch(body["choices"][0]["message"]["content"])
@@ -370,7 +370,7 @@ async def test_a_finished_generation_can_still_be_retrieved_after_a_restart(
         assert await proxy.get(f"/v1/generation/{before['id']}") == before
 
 
-async def test_a_running_generation_continues_after_a_restart_and_is_not_ordered_again(
+async def test_a_running_generation_continues_after_a_restart_and_is_not_sent_again(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator:
@@ -385,7 +385,7 @@ async def test_a_running_generation_continues_after_a_restart_and_is_not_ordered
         assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_path_that_names_the_model_orders_with_it(proxy: Proxy) -> None:
+async def test_a_model_in_the_path_is_used_for_the_order(proxy: Proxy) -> None:
     messages = {"messages": [{"role": "user", "content": "a red fox"}], "background": True}
     for path in (
         "/v1/engines/sora-image/chat/completions",

@@ -1,4 +1,4 @@
-"""Images in the answers of a chat, from a server that sends the answers of the test."""
+"""Images in chat answers. Each test sets the answers of the server."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ def chat_entry(server: OpenAIServer, profile: str = "openrouter", **fields: Any)
 
 
 async def made(proxy: Proxy, **fields: Any) -> bytes:
-    """The first image of an order."""
+    """Place an order; returns its first image."""
     status, found, _ = await generate(proxy, model=MODEL, **fields)
     assert status == 200, found
     return base64.b64decode(found["data"][0]["b64_json"])
@@ -63,7 +63,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_an_image_comes_in_each_form_that_sellers_have(
+async def test_an_image_is_found_in_each_form_of_chat_answer(
     start_proxy: StartProxy, server: ChatServer, form: str
 ) -> None:
     server.answers = [answer(200, in_chat(FORMS[form]))]
@@ -72,13 +72,13 @@ async def test_an_image_comes_in_each_form_that_sellers_have(
 
 
 @pytest.mark.parametrize("form", ["images", "markdown"])
-async def test_a_large_image_arrives_whole_and_is_not_held_as_text(
+async def test_a_large_image_arrives_whole_and_does_not_count_as_text(
     start_proxy: StartProxy, server: ChatServer, form: str
 ) -> None:
     large = image_of("a red fox") + bytes(5_000_000)
     uri = f"data:image/gif;base64,{base64.b64encode(large).decode()}"
     message = {"images": [image_part(uri)]} if form == "images" else {"content": f"Here:\n![fox]({uri})\nEnjoy!"}
-    server.answers = [answer(200, in_chat(message))]  # a document of more than a megabyte, base64 excluded, is refused
+    server.answers = [answer(200, in_chat(message))]  # more than a megabyte besides base64 would be refused
     async with start_proxy(backends=[chat_entry(server)]) as proxy:
         assert await made(proxy) == large
 
@@ -99,7 +99,7 @@ async def test_an_image_at_an_address_is_fetched_without_the_key(start_proxy: St
 @pytest.mark.parametrize(
     "link", ["/admin/delete?id=7", "admin/delete", "//{host}/files/fox.gif", "{url}/files/mine.gif"]
 )
-async def test_a_repeated_or_incomplete_link_is_neither_fetched_nor_used_as_the_image(
+async def test_an_incomplete_link_or_a_link_from_the_prompt_is_not_fetched(
     start_proxy: StartProxy, server: ChatServer, link: str
 ) -> None:
     link = link.format(url=server.url, host=server.url.removeprefix("http://"))
@@ -112,7 +112,7 @@ async def test_a_repeated_or_incomplete_link_is_neither_fetched_nor_used_as_the_
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_another_host_never_gets_the_key_and_a_private_one_is_not_called(
+async def test_other_hosts_never_get_the_key_and_private_hosts_are_not_called(
     start_proxy: StartProxy, server: ChatServer, allowed: bool
 ) -> None:
     elsewhere = OpenAIServer()
@@ -134,7 +134,7 @@ async def test_another_host_never_gets_the_key_and_a_private_one_is_not_called(
 
 
 @pytest.mark.parametrize("large", [True, False])
-async def test_the_first_of_several_images_is_kept_and_the_others_leave_no_file(
+async def test_only_the_first_of_several_images_in_an_answer_is_stored(
     start_proxy: StartProxy, server: ChatServer, tmp_path: Path, large: bool
 ) -> None:
     images = [image_of(colour) + bytes(6000 * large) for colour in ("a red fox", "a blue fox")] + [GIF] * 20
@@ -146,7 +146,7 @@ async def test_the_first_of_several_images_is_kept_and_the_others_leave_no_file(
 
 
 async def test_base64_that_is_not_an_image_may_precede_the_image(start_proxy: StartProxy, server: ChatServer) -> None:
-    """A model that reasons signs its reasoning."""
+    """The answers of reasoning models contain their encrypted reasoning in base64."""
     thought = {"type": "reasoning.encrypted", "data": base64.b64encode(bytes(9000)).decode()}
     image = image_of("a red fox") + bytes(6000)
     uri = f"data:image/gif;base64,{base64.b64encode(image).decode()}"
@@ -155,7 +155,9 @@ async def test_base64_that_is_not_an_image_may_precede_the_image(start_proxy: St
         assert await made(proxy) == image
 
 
-async def test_an_order_for_several_images_is_one_call_for_each(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_an_order_for_several_images_makes_one_call_per_image(
+    start_proxy: StartProxy, server: ChatServer
+) -> None:
     async with start_proxy(backends=[chat_entry(server)]) as proxy:
         status, found, _ = await generate(proxy, model=MODEL, n=3)
         assert (status, len(found["data"])) == (200, 3)
@@ -163,7 +165,9 @@ async def test_an_order_for_several_images_is_one_call_for_each(start_proxy: Sta
     assert server.registered == 3
 
 
-async def test_usage_is_reported_with_the_names_of_the_images_api(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_usage_is_reported_with_the_field_names_of_the_images_api(
+    start_proxy: StartProxy, server: ChatServer
+) -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 1290, "total_tokens": 1297, "cost": 0.039}
     server.answers = [answer(200, in_chat({"images": [image_part(URI)]}, usage=usage))]
     async with start_proxy(backends=[chat_entry(server)]) as proxy:
@@ -175,7 +179,7 @@ async def test_usage_is_reported_with_the_names_of_the_images_api(start_proxy: S
 # --- Without an image -------------------------------------------------------------------------------------------------
 
 
-async def test_text_instead_of_an_image_is_shown_as_one_plain_line_and_counted_and_not_logged(
+async def test_text_instead_of_an_image_is_shown_in_one_plain_line_and_not_logged(
     start_proxy: StartProxy, server: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     words = "I can't draw\r\n\x1b[2J\u202e a **fox**: <script>](http://evil.example) `x` " + "y" * 1000
@@ -196,7 +200,9 @@ async def test_text_instead_of_an_image_is_shown_as_one_plain_line_and_counted_a
     assert len(server.bodies) == 3
 
 
-async def test_one_of_several_images_may_be_answered_with_text(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_text_instead_of_one_image_does_not_affect_the_other_images(
+    start_proxy: StartProxy, server: ChatServer
+) -> None:
     server.answers = [answer(200, in_chat({"content": "No."}))]
     async with start_proxy(backends=[chat_entry(server)]) as proxy:
         status, found, _ = await generate(proxy, model=MODEL, n=2)
@@ -210,7 +216,7 @@ def error(code: Any, **metadata: Any) -> dict[str, Any]:
 
 
 def in_choice(code: Any) -> dict[str, Any]:
-    """An error that came after the model had begun."""
+    """An error that occurs after the model has begun its answer; it is reported in a choice."""
     return {"choices": [error(code) | {"finish_reason": "error", "message": {"content": ""}}]}
 
 
@@ -233,7 +239,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("status", "body", "code", "counted"), FAULTS)
-async def test_an_error_is_classified_by_its_status_wherever_it_is_and_does_not_affect_the_key(
+async def test_an_error_anywhere_in_the_answer_is_classified_by_its_status(
     start_proxy: StartProxy, server: ChatServer, status: int, body: Any, code: str, counted: int
 ) -> None:
     server.answers = [answer(status, body)]
@@ -250,7 +256,7 @@ async def test_an_error_is_classified_by_its_status_wherever_it_is_and_does_not_
     ("status", "body"),
     [(401, error(401)), (402, error(402)), (403, error(403)), (200, error(402)), (200, in_choice(401))],
 )
-async def test_a_key_that_is_at_fault_is_taken_out_of_service_and_another_one_makes_the_image(
+async def test_another_key_makes_the_image_after_a_key_is_rejected(
     start_proxy: StartProxy, server: ChatServer, status: int, body: Any
 ) -> None:
     server.answers = [answer(status, body)]
@@ -314,8 +320,8 @@ async def test_only_models_that_make_images_are_listed(start_proxy: StartProxy, 
         await eventually(all_listed)
 
 
-async def test_a_key_is_tested_by_a_call_that_requires_one(start_proxy: StartProxy, server: ChatServer) -> None:
-    """The list of models needs no key."""
+async def test_a_key_is_tested_with_a_call_that_requires_a_key(start_proxy: StartProxy, server: ChatServer) -> None:
+    """The call that lists the models requires no key, so it can't be used for the test."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     async with start_proxy(backends=[chat_entry(server)]) as proxy:
         for server.key_works in (True, False):

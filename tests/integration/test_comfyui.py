@@ -1,4 +1,4 @@
-"""ComfyUI servers behind ours: the answers to clients and the calls to the servers, whatever happens to them."""
+"""Our server in front of ComfyUI servers: its answers to clients and its calls to ComfyUI, including after failures."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ versions = pytest.mark.parametrize("version", VERSIONS)
 
 
 def in_front_of(*servers: SimulatedComfyUI, **settings: Any) -> dict[str, Any]:
-    """The settings of a server with these keys: one for each ComfyUI."""
+    """The settings of our server in front of these ComfyUI servers."""
     urls = ",".join(server.url for server in servers)
     return {"upstream": "comfyui", "comfyui_url": urls, "image_localization": True} | settings
 
@@ -89,7 +89,7 @@ def colour_of(content: bytes) -> tuple[int, ...]:
 
 
 def colour_by(prompt: str) -> tuple[int, ...]:
-    """The colour of the first pixel of an image of this prompt."""
+    """The colour that the first pixel of an image for this prompt must have."""
     return Picture(64, 64, f"{prompt} · seed {SEED}").corner
 
 
@@ -108,7 +108,7 @@ async def running(proxy: Proxy) -> Generation:
 # --- A farm ----------------------------------------------------------------------------------------------------------
 
 
-async def test_two_servers_make_forty_orders_of_two_clients_fairly_although_one_is_killed(
+async def test_two_servers_serve_two_clients_fairly_although_a_server_is_killed(
     start_proxy: StartProxy,
 ) -> None:
     keys = [{"key": OTHER, "name": "other"}]
@@ -135,7 +135,7 @@ async def test_two_servers_make_forty_orders_of_two_clients_fairly_although_one_
 
         async def all_made() -> bool:
             for server in (first, second):
-                with contextlib.suppress(aiohttp.ClientConnectionError):  # it is down
+                with contextlib.suppress(aiohttp.ClientConnectionError):  # the server is down
                     await server.advance()
             return len(made) == 40
 
@@ -153,10 +153,10 @@ async def test_two_servers_make_forty_orders_of_two_clients_fairly_although_one_
     assert set(lost) <= {"upstream_lost"}
     assert len(lost) <= 1
     assert idle == []
-    assert 5 <= made[:16].count("late") <= 11  # although all orders of the first client came before
+    assert 5 <= made[:16].count("late") <= 11  # although all orders of the first client were placed earlier
     assert [each["max_unfinished"] for each in stats] == [1, 1]
     assert min(each["registered"] for each in stats) >= 5
-    assert sum(each["registered"] for each in stats) == 40  # no image twice
+    assert sum(each["registered"] for each in stats) == 40  # no image is made twice
 
 
 async def test_two_orders_at_once_go_to_two_servers(start_proxy: StartProxy) -> None:
@@ -171,7 +171,7 @@ async def test_two_orders_at_once_go_to_two_servers(start_proxy: StartProxy) -> 
         assert [len(await submitted(server)) for server in (first, second)] == [1, 1]
 
 
-async def test_an_order_waits_for_a_server_that_is_down_and_goes_to_another_one_at_once(
+async def test_an_order_goes_to_another_server_or_waits_while_a_server_is_down(
     start_proxy: StartProxy,
 ) -> None:
     async with simulated() as first, simulated() as second, ours(start_proxy, first, second) as proxy:
@@ -184,7 +184,7 @@ async def test_an_order_waits_for_a_server_that_is_down_and_goes_to_another_one_
         assert len(await submitted(server)) == 1
 
 
-async def test_an_order_goes_to_the_server_that_has_its_checkpoint(start_proxy: StartProxy) -> None:
+async def test_an_order_goes_to_the_server_that_has_the_checkpoint_of_its_model(start_proxy: StartProxy) -> None:
     async with (
         simulated(checkpoints=CHECKPOINT) as first,
         simulated(checkpoints="b.safetensors") as second,
@@ -216,9 +216,7 @@ async def test_an_edit_goes_to_the_server_that_can_run_the_workflow_for_edits(
             assert (await generate(proxy, model="mine"))[0] == 200
 
 
-async def test_an_edit_is_refused_rather_than_made_without_its_reference_after_a_change(
-    start_proxy: StartProxy, tmp_path: Path
-) -> None:
+async def test_an_edit_is_refused_after_its_workflow_was_disabled(start_proxy: StartProxy, tmp_path: Path) -> None:
     folder = tmp_path / "workflows"
     await asyncio.to_thread(folder.mkdir)
     async with simulated() as server, ours(start_proxy, server, workflows_dir=folder) as proxy:
@@ -233,7 +231,7 @@ async def test_an_edit_is_refused_rather_than_made_without_its_reference_after_a
 
 
 @versions
-async def test_progress_is_that_of_the_server_and_a_waiting_order_shows_its_place(
+async def test_a_waiting_order_shows_its_place_and_a_running_order_its_progress(
     start_proxy: StartProxy, version: str
 ) -> None:
     async with simulated(version, seconds=4 * STEP, steps=4) as server, ours(start_proxy, server) as proxy:
@@ -247,7 +245,7 @@ async def test_progress_is_that_of_the_server_and_a_waiting_order_shows_its_plac
 
         await eventually(lambda: at(1, 0))
         await server.advance(5 * STEP)
-        await eventually(lambda: at(None, 6))  # the sampler has started, and its time begins with that
+        await eventually(lambda: at(None, 6))  # the sampler has started, and its steps are timed from here
         for least in (20, 40, 60):
             await server.advance(STEP)
             await eventually(lambda: at(None, least))  # noqa: B023
@@ -258,7 +256,7 @@ async def test_progress_is_that_of_the_server_and_a_waiting_order_shows_its_plac
 
 
 @pytest.mark.parametrize("fate", ["silent_socket", "cut_socket", "foreign_frames", "large_frame"])
-async def test_orders_are_made_whatever_happens_to_the_socket_and_no_socket_displaces_another(
+async def test_orders_are_made_despite_socket_faults_without_displacing_a_socket(
     start_proxy: StartProxy, fate: str
 ) -> None:
     async with simulated(seconds=0.2, steps=2) as server, ours(start_proxy, server) as proxy:
@@ -270,7 +268,7 @@ async def test_orders_are_made_whatever_happens_to_the_socket_and_no_socket_disp
     assert (stats["registered"], stats["sockets"]["displaced"], stats["faults_struck"]) == (2, 0, {fate: 1})
 
 
-async def test_a_socket_that_is_silent_while_an_order_runs_is_replaced(
+async def test_a_socket_that_is_silent_while_an_order_is_running_is_replaced(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.upstream.comfyui.listener.SILENCE_SECONDS", 0.2)
@@ -326,7 +324,7 @@ async def test_the_socket_is_open_only_while_there_are_orders(
 
 @versions
 @pytest.mark.parametrize("waits", [True, False])
-async def test_a_cancellation_affects_only_our_order_whether_it_waits_or_runs(
+async def test_cancelling_an_order_does_not_affect_the_jobs_of_other_programs(
     start_proxy: StartProxy, version: str, waits: bool
 ) -> None:
     async with simulated(version, seconds=STEP) as server, ours(start_proxy, server) as proxy:
@@ -355,7 +353,7 @@ async def test_a_cancellation_affects_only_our_order_whether_it_waits_or_runs(
 
 
 @pytest.mark.parametrize("on_lost", ["fail", "requeue"])
-async def test_an_order_that_ran_when_comfyui_was_restarted_is_lost_or_sent_again(
+async def test_an_order_interrupted_by_a_comfyui_restart_is_lost_or_sent_again(
     start_proxy: StartProxy, on_lost: str
 ) -> None:
     async with simulated(seconds=STEP) as server, ours(start_proxy, server, on_lost=on_lost) as proxy:
@@ -378,7 +376,7 @@ async def test_an_order_that_ran_when_comfyui_was_restarted_is_lost_or_sent_agai
 
 
 @pytest.mark.parametrize("when", ["waiting", "running", "ended"])
-async def test_a_job_that_was_deleted_in_comfyui_is_lost_soon(
+async def test_a_job_deleted_in_comfyui_is_soon_reported_as_lost(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     if when != "running":
@@ -390,14 +388,12 @@ async def test_a_job_that_was_deleted_in_comfyui_is_lost_soon(
         seconds = asyncio.get_running_loop().time() - started
         stats = await server.stats()
     assert (status, body["error"]["code"]) == (502, "upstream_lost")
-    assert seconds < 60  # of a loaded machine; by itself, it takes 6
+    assert seconds < 60  # a busy machine may be slow; an idle machine takes 6 seconds
     assert stats["registered"] == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_hanging_submit_is_found_when_the_server_responds_again_and_made_once(
-    start_proxy: StartProxy, when: str
-) -> None:
+async def test_an_order_whose_submit_hangs_is_found_later_and_made_once(start_proxy: StartProxy, when: str) -> None:
     async with simulated() as server, ours(start_proxy, server, submit_timeout=0.3, settle_time=3.0) as proxy:
         await server.fault("hang", seconds=1.0, when=when)
         status, _ = await generate(proxy)
@@ -455,13 +451,13 @@ async def test_a_failed_job_is_explained_without_the_text_of_the_server(
         assert "/opt/comfyui" not in text
 
 
-async def test_errors_of_other_nodes_change_nothing(start_proxy: StartProxy) -> None:
+async def test_errors_of_other_nodes_do_not_affect_the_order(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("node_errors")
         assert (await generate(proxy))[0] == 200
 
 
-async def test_a_job_that_was_accepted_without_our_node_is_stopped_and_refused(start_proxy: StartProxy) -> None:
+async def test_an_order_is_refused_if_comfyui_accepts_its_job_without_the_output_node(start_proxy: StartProxy) -> None:
     server = ComfyUIServer()
     server.node_errors = {"3": {"errors": [], "dependent_outputs": ["9"], "class_type": "KSampler"}}
     runner = await server.start()
@@ -474,7 +470,7 @@ async def test_a_job_that_was_accepted_without_our_node_is_stopped_and_refused(s
 
 
 @pytest.mark.parametrize("told", ["another", "11111111-1111-5111-8111-111111111111", "../../queue?x=1"])
-async def test_an_answer_with_another_id_is_checked_by_asking_for_ours(start_proxy: StartProxy, told: str) -> None:
+async def test_an_order_is_made_although_the_answer_contains_a_wrong_id(start_proxy: StartProxy, told: str) -> None:
     server = ComfyUIServer()
     runner = await server.start()
     async with start_proxy(upstream="comfyui", comfyui_url=server.url, image_localization=True) as proxy:
@@ -488,7 +484,7 @@ async def test_an_answer_with_another_id_is_checked_by_asking_for_ours(start_pro
 
 
 @pytest.mark.parametrize(("status", "code"), [(413, "request_too_large"), (400, "invalid_image")])
-async def test_a_reference_image_that_the_server_refuses_ends_its_own_order_only(
+async def test_a_refused_reference_image_ends_only_its_own_order(
     start_proxy: StartProxy, status: int, code: str
 ) -> None:
     server = ComfyUIServer()
@@ -510,14 +506,14 @@ async def test_a_workflow_that_the_server_can_never_run_makes_its_model_unavaila
     folder = tmp_path / "workflows"
     await asyncio.to_thread(write_workflow, folder, "mine", "snow")
     graph = json.loads(await asyncio.to_thread((folder / "mine.json").read_text))
-    graph["8"]["inputs"]["samples"] = ["4", 2]  # a VAE
+    graph["8"]["inputs"]["samples"] = ["4", 2]  # this output is a VAE, not a latent
     await asyncio.to_thread((folder / "mine.json").write_text, json.dumps(graph))
     async with simulated() as server, ours(start_proxy, server, workflows_dir=folder) as proxy:
         status, body = await generate(proxy, model="mine")
         assert (status, body["error"]["code"]) == (400, "model_unavailable")
 
 
-async def test_a_checkpoint_removed_from_the_server_is_refused_as_missing(
+async def test_an_order_for_a_removed_checkpoint_is_refused_as_model_unavailable(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with contextlib.AsyncExitStack() as before:
@@ -528,7 +524,7 @@ async def test_a_checkpoint_removed_from_the_server_is_refused_as_missing(
             await before.aclose()
             one = ComfyUIOptions(seconds=0.0, checkpoints="b.safetensors")
             async with serve_comfyui_simulator(one, listen(running.host, running.port)):
-                for _ in range(2):  # by the server's answer, then without a call to it
+                for _ in range(2):  # the second order is refused without a call to ComfyUI
                     status, body = await generate(proxy, model=f"{MODEL}/{CHECKPOINT}")
                     assert body["error"]["code"] == "model_unavailable", (status, body)
                 assert (await generate(proxy, model=f"{MODEL}/b.safetensors"))[0] == 200
@@ -555,7 +551,7 @@ async def test_a_new_checkpoint_on_a_server_soon_becomes_a_model(
 
 
 @pytest.mark.parametrize("login", ["Basic dXNlcjpwYXNz", "Bearer pass"])
-async def test_a_login_of_a_proxy_in_front_is_sent_with_calls_and_sockets(start_proxy: StartProxy, login: str) -> None:
+async def test_calls_and_sockets_send_the_login_for_a_reverse_proxy(start_proxy: StartProxy, login: str) -> None:
     async with simulated(user="user", password="pass") as server:
         headers = {"authorization": login}
         async with ours(start_proxy, server, comfyui_extra_headers=json.dumps(headers)) as proxy:
@@ -565,7 +561,7 @@ async def test_a_login_of_a_proxy_in_front_is_sent_with_calls_and_sockets(start_
     assert "401" not in stats["answers"]
 
 
-async def test_without_the_login_the_server_is_out_of_service(start_proxy: StartProxy) -> None:
+async def test_a_server_is_out_of_service_without_the_login_for_its_proxy(start_proxy: StartProxy) -> None:
     async with simulated(user="user", password="pass") as server, start_proxy(**in_front_of(server)) as proxy:
         status, body = await generate(proxy)
         assert status == 503, body
@@ -575,7 +571,9 @@ async def test_without_the_login_the_server_is_out_of_service(start_proxy: Start
 
 
 @versions
-async def test_each_version_makes_images_by_prompt_and_by_reference(start_proxy: StartProxy, version: str) -> None:
+async def test_each_comfyui_version_makes_images_from_prompts_and_references(
+    start_proxy: StartProxy, version: str
+) -> None:
     async with simulated(version) as server, ours(start_proxy, server) as proxy:
         status, body = await generate(proxy)
         assert (status, corner(body)) == (200, colour_by("a red fox"))
@@ -585,7 +583,7 @@ async def test_each_version_makes_images_by_prompt_and_by_reference(start_proxy:
         assert (status, corner(body)) == (200, (0, 0, 255))
 
 
-async def test_neither_the_prompt_nor_the_graph_is_in_the_images(start_proxy: StartProxy) -> None:
+async def test_images_contain_neither_the_prompt_nor_the_graph(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         _, by_bytes = await generate(proxy, "a secret wish")
         _, by_link = await generate(proxy, "a secret wish", response_format="url")
@@ -600,7 +598,7 @@ async def test_neither_the_prompt_nor_the_graph_is_in_the_images(start_proxy: St
         assert colour_of(content) == colour_by("a secret wish")
 
 
-async def test_two_clients_with_files_of_one_name_get_their_own_images(start_proxy: StartProxy) -> None:
+async def test_two_clients_whose_files_have_the_same_name_get_their_own_images(start_proxy: StartProxy) -> None:
     async with simulated(seconds=0.1) as server, ours(start_proxy, server) as proxy:
         colours = {"red": (255, 0, 0), "blue": (0, 0, 255)}
         edits = await asyncio.gather(*(edit(proxy, {"image": png(colour)}) for colour in colours))
@@ -610,7 +608,7 @@ async def test_two_clients_with_files_of_one_name_get_their_own_images(start_pro
     assert all(len(each["name"]) > 32 and each["subfolder"] == "sora_proxy" for each in uploads)
 
 
-async def test_a_mask_arrives_and_a_model_without_masks_refuses_it(start_proxy: StartProxy) -> None:
+async def test_a_mask_is_sent_unless_the_model_takes_no_masks(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         status, _ = await edit(proxy, {"image": png("red"), "mask": png("white")})
         assert status == 200
@@ -623,7 +621,7 @@ async def test_a_mask_arrives_and_a_model_without_masks_refuses_it(start_proxy: 
         assert len(await submitted(server)) == 1
 
 
-async def test_no_size_is_claimed_for_an_image_whose_size_the_workflow_chooses(start_proxy: StartProxy) -> None:
+async def test_the_answer_contains_no_size_if_the_workflow_chooses_the_size(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         answers = [await edit(proxy, {"image": png("red", (32, 16))}, model=model) for model in (MODEL, "upscale")]
     bodies = [body for _, body in answers]
@@ -643,7 +641,7 @@ async def test_twenty_orders_of_two_clients_on_one_server_get_their_own_images(s
     assert [corner(body) for _, body in answers] == [colour_by(prompt) for prompt, _ in orders]
 
 
-async def test_a_repeated_order_gets_an_image_although_its_first_file_is_gone(start_proxy: StartProxy) -> None:
+async def test_a_repeated_order_gets_a_new_file_and_does_not_need_the_earlier_one(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         bodies = []
         for _ in range(2):
@@ -656,12 +654,12 @@ async def test_a_repeated_order_gets_an_image_although_its_first_file_is_gone(st
             for each in (first, second)
         ]
         assert corner(bodies[0]) == corner(bodies[1])
-        assert files[0] != files[1]  # so the first one is not needed
+        assert files[0] != files[1]  # so the second order does not need the first file
         await server.fault("view_gone")
         assert (await generate(proxy))[0] == 200
 
 
-async def test_foreign_jobs_on_the_server_are_left_alone(start_proxy: StartProxy) -> None:
+async def test_foreign_jobs_on_the_server_are_not_stopped(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         foreign = await server.submit(plain(), None)
         assert (await generate(proxy))[0] == 200
@@ -672,7 +670,7 @@ async def test_foreign_jobs_on_the_server_are_left_alone(start_proxy: StartProxy
 
 
 def write_workflow(folder: Path, name: str, negative: str) -> None:
-    """A workflow like the package's, with another negative prompt."""
+    """Write a copy of the package's text-to-image workflow, with this negative prompt."""
     folder.mkdir(exist_ok=True)
     graph = json.loads((PACKAGED / f"{MODEL}.json").read_text())
     graph["7"]["inputs"]["text"] = negative
@@ -680,7 +678,7 @@ def write_workflow(folder: Path, name: str, negative: str) -> None:
     shutil.copy(PACKAGED / f"{MODEL}.map.json", folder / f"{name}.map.json")
 
 
-async def test_a_changed_workflow_takes_effect_with_the_next_order_and_a_new_one_soon(
+async def test_changed_workflows_are_used_at_once_and_new_workflows_are_soon_listed(
     start_proxy: StartProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.backend_keeping.discovery.RETRY_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Several ComfyUI servers behind ours: the position and progress that each client sees."""
+"""Several ComfyUI servers behind our server: the position and progress that each client sees."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from tests.simulated_comfyui import STEP, simulated
 from tests.streams import StreamRead, read_stream
 
 ORDERS, SERVERS, STEPS = 12, 2, 4
-PERCENTS = (7, 29, 52, 74)  # of a job whose sampler has begun, and then after each step but the last
+PERCENTS = (7, 29, 52, 74)  # progress when the sampler has started, and after each step except the last
 
 
 def percent_of(generation: Generation) -> int:
@@ -25,7 +25,7 @@ def positions_of(generation: Generation) -> list[int]:
     return [event.position for event in generation.events_of(Queued)]
 
 
-async def test_each_client_sees_its_order_advance_in_line_and_then_the_progress_of_its_own_job(
+async def test_each_client_sees_its_place_in_line_and_then_its_own_progress(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.scheduling.order_queue.UPDATE_INTERVAL_SECONDS", 0.05)
@@ -42,7 +42,7 @@ async def test_each_client_sees_its_order_advance_in_line_and_then_the_progress_
                 return await read_stream(answer)
 
         async def all_are(waiting: int, percent: int) -> list[Generation] | None:
-            """The unfinished orders, once this many wait, each in its place, and the others have this progress."""
+            """The unfinished orders, or None unless this many wait in line and the others have this progress."""
             unfinished = proxy.app[SUPERVISOR].unfinished
             at_work = [each for each in unfinished if percent_of(each)]
             in_line = [positions_of(each)[-1:] for each in unfinished if each not in at_work]

@@ -1,4 +1,4 @@
-"""Polls and stops of jobs at a ComfyUI server, at moments that decide whether a job counts as lost."""
+"""Jobs of a ComfyUI server are polled and stopped at moments at which they could wrongly count as lost."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ JOB = "b2a4bd5e-0000-5000-8000-000000000001"
 
 
 class EndingJob:
-    """A server with one job, which is in the queue until a first call was answered, and in the history from then on."""
+    """A server with one job. The first call finds the job in the queue, and all later calls find it in the history."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -64,7 +64,7 @@ async def test_a_job_that_ends_between_the_two_calls_of_a_poll_is_not_missed(end
 
 
 @versions
-async def test_a_cancelled_waiting_order_frees_its_key_without_suspicion_of_a_lost_job(
+async def test_cancelling_a_waiting_order_frees_its_key_at_once(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     monkeypatch.setattr("sora_proxy.orders.watcher.GONE_TASK_SECONDS", HOUR)

@@ -1,4 +1,4 @@
-"""The socket of a ComfyUI server that is hostile, or behind a hostile proxy."""
+"""The WebSocket of a ComfyUI server that is hostile, or that is behind a hostile proxy."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ from tests.simulated_comfyui import STEP, simulated
     [lambda socket: socket.send_str("{}" * 1000), lambda socket: socket.ping(b"x" * 125)],
     ids=["texts", "pings"],
 )
-async def test_a_socket_that_is_flooded_and_never_closed_by_the_server_is_cut_off(
+async def test_a_flooded_socket_that_the_server_never_closes_is_replaced(
     start_proxy: StartProxy,
     monkeypatch: pytest.MonkeyPatch,
     flood: Callable[[web.WebSocketResponse], Awaitable[None]],
@@ -44,7 +44,7 @@ async def test_a_socket_that_is_flooded_and_never_closed_by_the_server_is_cut_of
     await runner.cleanup()
 
 
-async def test_a_socket_still_gives_progress_and_previews_after_frames_of_many_megabytes(
+async def test_a_socket_reports_progress_and_previews_after_very_large_frames(
     start_proxy: StartProxy,
 ) -> None:
     body = {"model": MODEL, "prompt": "a fox", "size": "64x64", "stream": True, "partial_images": 3}
@@ -59,8 +59,8 @@ async def test_a_socket_still_gives_progress_and_previews_after_frames_of_many_m
                 seen = 0 if shown is None else shown.number + 1
                 return isinstance(told, Progress) and (told.percent or 0) >= percent and seen >= previews
 
-            await eventually(lambda: heard(0, 6))  # the sampler has started, and its time begins with that
-            for step in (1, 2, 3):  # the large frames come after the first one
+            await eventually(lambda: heard(0, 6))  # the sampler has started, and its steps are timed from here
+            for step in (1, 2, 3):  # the large frames come after the first step
                 await server.advance()
                 await eventually(lambda: heard(step, 20 * step))  # noqa: B023
             assert (await server.stats())["faults_struck"] == {"large_frame": 1}

@@ -1,7 +1,7 @@
-"""The simulated ComfyUI answers, and reports to its sockets, as ComfyUI 0.33.0, 0.8.0 and 0.3.64 did.
+"""The simulated ComfyUI sends the same answers and the same events as ComfyUI 0.33.0, 0.8.0 and 0.3.64 did.
 
-`comfyui_wire.json` holds one exchange in each line: the request, the versions, and the status, headers and shape of the
-answer. `comfyui_sockets.json` holds the frames that sockets of 0.33.0 received, one in each line.
+Each line of `comfyui_wire.json` is one recorded exchange: the request, the versions, and the status, headers and shape
+of the answer. Each line of `comfyui_sockets.json` is one frame that a socket of 0.33.0 received.
 """
 
 import json
@@ -35,7 +35,7 @@ async def too_large() -> AsyncIterator[bytes]:
 
 
 def sent_of(exchange: dict[str, Any]) -> dict[str, Any]:
-    """The recorded request, for aiohttp."""
+    """The headers and the body of a recorded request, as arguments for aiohttp."""
     sent: dict[str, Any] = {"headers": exchange.get("sent", {})}
     if "json" in exchange:
         sent["json"] = exchange["json"]
@@ -45,7 +45,7 @@ def sent_of(exchange: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_simulated_server_answers_as_the_real_one_did(version: str) -> None:
+async def test_a_simulated_server_answers_as_the_real_server_did(version: str) -> None:
     async with simulated(version) as server:
         for exchange in [each for each in EXCHANGES if version in each["versions"]]:
             answer = await server.call(exchange["method"], exchange["path"], **sent_of(exchange))
@@ -58,19 +58,19 @@ async def test_a_simulated_server_answers_as_the_real_one_did(version: str) -> N
                 assert has_shape(answer.json, exchange["body"]), (exchange["name"], answer.body)
 
 
-def test_many_exchanges_of_every_version_are_compared() -> None:
+def test_every_version_has_many_recorded_exchanges() -> None:
     assert all(sum(version in each["versions"] for each in EXCHANGES) > 40 for version in VERSIONS)
 
 
 async def warm(server: SimulatedComfyUI, *, color: int = 255) -> None:
-    """Put the nodes 0 and 1 of the graph of this colour into the cache, and no others."""
+    """Put the nodes 0 and 1 of the graph of this colour into the cache, and no other nodes."""
     await server.fault("out_of_memory", node="ImageUpscaleWithModel")
     await server.submit(upscaled(color))
     await server.finish()
 
 
 async def heard_step_by_step(server: SimulatedComfyUI, listener: Listener, *marks: str) -> list[str]:
-    """The events of a socket up to each of these frames, after which a step passes, and up to the job's end."""
+    """The events of a socket up to the job's end. After each of these frames, the clock moves forward by one step."""
     heard: list[str] = []
     for mark in marks:
         heard += await listener.until(mark)
@@ -87,14 +87,14 @@ async def test_a_job_with_a_sampler_and_previews_is_reported_as_recorded() -> No
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_job_is_reported_as_recorded_and_so_is_its_repeat_from_the_cache(version: str) -> None:
+async def test_a_job_and_its_cached_repeat_are_reported_as_recorded(version: str) -> None:
     async with simulated(version, steps=2, seconds=2 * STEP) as server:
         await warm(server)
         async with server.listener() as listener:
             await listener.until("status 0 sid")
             await server.submit(upscaled())
             heard = await heard_step_by_step(server, listener, "executing 2", "progress 1/2 2")
-            assert heard == ["status 1", *HEARD["success"]]  # of which the first came before the recorded part
+            assert heard == ["status 1", *HEARD["success"]]  # the first event came before the recording began
             await server.submit(upscaled())
             assert await listener.until("executing None") == HEARD["cached"]
 
@@ -107,7 +107,9 @@ async def test_a_failed_job_is_reported_as_recorded() -> None:
             await server.fault("execution_error", node="ImageUpscaleWithModel")
             await server.submit(upscaled())
             heard = await heard_step_by_step(server, listener, "executing 2")
-            assert heard == [line for line in HEARD["error"] if "2/5" not in line]  # where the recorded node failed
+            assert heard == [
+                line for line in HEARD["error"] if "2/5" not in line
+            ]  # the step at which the recorded node failed
 
 
 async def test_an_interrupted_job_is_reported_as_recorded() -> None:
@@ -142,7 +144,7 @@ async def test_a_socket_receives_the_recorded_events_of_other_clients_jobs() -> 
             assert await listener.until("status 0") == HEARD["bystander_job_of_another_client"]
 
 
-async def test_a_second_socket_displaces_the_first_and_receives_nothing_after_that_is_closed() -> None:
+async def test_a_displacing_socket_receives_nothing_after_the_first_socket_closes() -> None:
     async with simulated(steps=25, seconds=25 * STEP) as server:
         await warm(server)
         async with server.listener() as first:

@@ -1,4 +1,4 @@
-"""The workflows of the package, and their demands on a server, in front of the simulated ComfyUI."""
+"""The workflows of the package, and their requirements, tested with the simulated ComfyUI."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ async def workflows() -> Mapping[str, Workflow]:
 
 
 async def on(server: SimulatedComfyUI) -> Mapping[str, Workflow]:
-    """The workflows as a server can run them."""
+    """The workflows that a server can run, adapted to the server."""
     info = await server.get("/object_info")
     fitting = {name: fitted(each, info) for name, each in (await workflows()).items()}
     return {name: each for name, each in fitting.items() if not problems_of(each, info)}
@@ -55,7 +55,7 @@ def submission(model: str, *images: InputImage, mask: InputImage | None = None, 
 
 
 async def images(server: SimulatedComfyUI, order: Submission) -> list[tuple[int, int]]:
-    """The sizes of the images that a server makes of an order."""
+    """The sizes of the images that a server makes for an order."""
     runnable = await on(server)
     entry = await server.done(graph_for(runnable, order, 5))
     assert entry["status"]["status_str"] == "success"
@@ -74,7 +74,7 @@ async def test_every_workflow_of_the_package_runs_on_every_version(server: Simul
     assert size[0] > 64
 
 
-async def test_the_models_of_a_server_are_the_workflows_with_its_checkpoints(server: SimulatedComfyUI) -> None:
+async def test_each_workflow_is_a_model_with_each_checkpoint_of_the_server(server: SimulatedComfyUI) -> None:
     assert list(models_of(await on(server))) == [
         *(f"{name}{end}" for name in ("text-to-image", "image-to-image", "inpaint") for end in ("", *ENDS)),
         "upscale",
@@ -85,7 +85,7 @@ async def test_the_models_of_a_server_are_the_workflows_with_its_checkpoints(ser
 ENDS = (f"/{CHECKPOINT}", "/b.safetensors")
 
 
-async def test_a_prompt_arrives_as_it_was_written(server: SimulatedComfyUI) -> None:
+async def test_a_prompt_arrives_unchanged(server: SimulatedComfyUI) -> None:
     runnable = await on(server)
     entry = await server.done(graph_for(runnable, submission("text-to-image"), 5))
     graph: dict[str, Any] = entry["prompt"][2]
@@ -94,7 +94,7 @@ async def test_a_prompt_arrives_as_it_was_written(server: SimulatedComfyUI) -> N
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_model_that_is_reported_as_missing_is_refused_by_the_server(version: str) -> None:
+async def test_the_server_refuses_a_checkpoint_that_is_reported_as_missing(version: str) -> None:
     async with simulated(version, checkpoints="", upscale_models="") as server:
         info = await server.get("/object_info")
         for name, workflow in (await workflows()).items():
@@ -113,7 +113,7 @@ def own_checkpoint(workflow: Workflow) -> str:
 
 
 def with_lora(folder: Path, **mapping: Any) -> Workflow:
-    """The package's text-to-image with a LoRA between checkpoint and sampler."""
+    """The package's text-to-image workflow with a LoRA between checkpoint and sampler."""
     graph = json.loads((PACKAGED / "text-to-image.json").read_text())
     loader = {"model": ["4", 0], "clip": ["4", 1], "strength_model": 1.0, "strength_clip": 1.0}
     graph["20"] = {"class_type": "LoraLoader", "inputs": {"lora_name": "style.safetensors", **loader}}
@@ -127,7 +127,7 @@ def with_lora(folder: Path, **mapping: Any) -> Workflow:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_the_loras_are_those_of_the_server(tmp_path: Path, version: str) -> None:
+async def test_loras_are_checked_against_the_list_of_the_server(tmp_path: Path, version: str) -> None:
     own = await asyncio.to_thread(with_lora, tmp_path, checkpoints=["*"])
     choosing = await asyncio.to_thread(with_lora, tmp_path, checkpoint="20.lora_name", checkpoints=["st*", "ink*"])
     loras = "ink.safetensors,style.safetensors,other.safetensors"

@@ -1,4 +1,4 @@
-"""The bytes that chat clients rely on: each whole stream, and rules whose violation broke a client once."""
+"""The bytes that chat clients rely on: whole streams, and rules whose violation once broke a client."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ def image(text: str) -> tuple[str, str]:
 
 
 def golden(raw: bytes) -> list[str]:
-    """The data of a stream's events, with what differs from one to the next made equal; progress is left out."""
+    """The data of a stream's events except progress. Fixed values replace the ids, times, numbers and links."""
     text = raw.decode()
     assert text.endswith("\n\n")
     blocks = [block for block in text[:-2].split("\n\n") if not block.startswith(": ")]
@@ -111,7 +111,7 @@ async def test_a_stream_matches_its_record_byte_for_byte(
     assert golden(stream.raw) == events
 
 
-async def test_rule_2_heartbeats_are_comments_and_no_other_field_is_ever_sent(
+async def test_rule_2_a_stream_contains_only_data_lines_and_comments(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -146,7 +146,9 @@ async def test_rule_6_no_line_is_longer_than_64_kib(proxy: Proxy) -> None:
     ("fields", "status"),
     [({"model": "none"}, 404), ({"n": 9}, 400), ({"messages": []}, 400), ({"headers": {"authorization": "x"}}, 401)],
 )
-async def test_rule_7_a_refused_stream_is_a_plain_error(proxy: Proxy, fields: dict[str, Any], status: int) -> None:
+async def test_rule_7_a_refused_stream_is_answered_with_a_plain_error(
+    proxy: Proxy, fields: dict[str, Any], status: int
+) -> None:
     async with proxy.chat(stream=True, **fields) as answer:
         assert answer.status == status
         assert answer.content_type == "application/json"
@@ -171,7 +173,7 @@ async def test_rule_9_the_answer_to_a_failed_order_forbids_a_retry(
         assert answer.headers["x-should-retry"] == "false"
 
 
-async def test_rule_10_only_clients_that_ask_to_poll_see_another_finish_reason(
+async def test_rule_10_clients_that_do_not_poll_see_only_the_finish_reason_stop(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     reasons = set()

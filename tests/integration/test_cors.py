@@ -1,4 +1,4 @@
-"""Browser clients of other origins."""
+"""Pages of other origins that call the API from a browser."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ async def headers_of(answer: Any) -> tuple[int, dict[str, str]]:
         return received.status, {name.lower(): ", ".join(received.headers.getall(name)) for name in received.headers}
 
 
-async def test_by_default_no_page_is_allowed(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_pages_of_other_origins_are_not_allowed_by_default(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     status, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=preflight()))
     assert status == 403
     assert "access-control-allow-origin" not in headers
@@ -57,7 +57,7 @@ async def test_every_route_answers_the_preflight_of_an_allowed_page_without_a_ke
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://chat.example.com.evil.example", "", "*"])
-async def test_other_pages_are_refused_and_caches_distinguish_them(
+async def test_other_pages_are_refused_and_answers_vary_by_origin(
     start_proxy: StartProxy, session: aiohttp.ClientSession, origin: str
 ) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
@@ -69,7 +69,7 @@ async def test_other_pages_are_refused_and_caches_distinguish_them(
         assert headers["vary"] == "origin"
 
 
-async def test_a_page_sees_errors_and_the_headers_that_sdks_read(
+async def test_an_allowed_page_can_read_errors_and_the_headers_for_sdks(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
@@ -85,7 +85,7 @@ async def test_a_page_sees_errors_and_the_headers_that_sdks_read(
             await answer.read()
 
 
-async def test_all_origins_can_be_allowed_but_never_on_the_admin_routes(
+async def test_allowing_all_origins_does_not_include_the_admin_routes(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins="*") as proxy:
@@ -99,7 +99,9 @@ async def test_all_origins_can_be_allowed_but_never_on_the_admin_routes(
         assert "access-control-allow-origin" not in headers
 
 
-async def test_invalid_header_names_are_not_repeated(start_proxy: StartProxy, session: aiohttp.ClientSession) -> None:
+async def test_the_answer_to_a_preflight_does_not_repeat_invalid_header_names(
+    start_proxy: StartProxy, session: aiohttp.ClientSession
+) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
         asked = preflight() | {"access-control-request-headers": "x;<script>"}
         _, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=asked))

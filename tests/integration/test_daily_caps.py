@@ -1,4 +1,4 @@
-"""Daily caps on images, from the request to the answer: skipped back ends, refusals, and the orders that count."""
+"""Daily caps on images: which back ends are skipped, how orders are refused, and which orders count."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ def entry(name: str, server: Sora, cap: int | None = None, **fields: Any) -> dic
 
 
 def answers(server: Sora, *refusals: web.Response) -> Any:
-    """Answer orders with these refusals, without registering them; then accept orders."""
+    """Answer the first orders with these refusals, without registering them; accept all later orders."""
     left = list(refusals)
 
     async def answer(order: Order) -> web.StreamResponse:
@@ -41,7 +41,7 @@ def refused(code: str, status: int) -> web.Response:
 
 
 async def images_today(proxy: Proxy) -> dict[str, int]:
-    """The images of today as operators see them, by back end."""
+    """The number of images that count today, by back end, as operators see it."""
     queue = await proxy.admin_get("/admin/api/queue")
     counted = {each["backend"]: each["images_today"] for each in queue["backends"]}
     assert queue["in_all"]["images_today"] == sum(counted.values())
@@ -49,7 +49,7 @@ async def images_today(proxy: Proxy) -> dict[str, int]:
 
 
 async def assert_capped(proxy: Proxy, cap: str, **fields: Any) -> None:
-    """An order is refused, and the answer names the cap."""
+    """Assert that an order is refused because of a cap, and that the error message states this cap."""
     async with proxy.chat(**fields) as answer:
         error = (await answer.json())["error"]
         assert (answer.status, error["type"], error["code"]) == (429, "insufficient_quota", "insufficient_quota")
@@ -66,7 +66,7 @@ async def test_orders_beyond_the_total_cap_are_refused_before_anything_is_sent(
             assert answer.status == 200, await answer.text()
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3", n=2)
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3", n=2, stream=True)
-        async with proxy.chat() as answer:  # for which there is room
+        async with proxy.chat() as answer:  # one image is still within the cap
             assert answer.status == 200, await answer.text()
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3")
         async with proxy.client.post(f"{proxy.url}/v1/images/generations", json={"prompt": "a red fox"}) as answer:
@@ -76,7 +76,7 @@ async def test_orders_beyond_the_total_cap_are_refused_before_anything_is_sent(
     assert [order["n_variants"] for order in sora.orders] == [2, 1]
 
 
-async def test_a_back_end_at_its_cap_is_passed_over_and_the_cap_of_the_last_one_is_named(
+async def test_back_ends_at_their_cap_are_skipped_and_the_error_states_a_cap(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], caplog: pytest.LogCaptureFixture
 ) -> None:
     backends = [entry("first", servers[0], cap=1), entry("second", servers[1], cap=2)]
@@ -91,7 +91,7 @@ async def test_a_back_end_at_its_cap_is_passed_over_and_the_cap_of_the_last_one_
     assert [f"backend='{name}'" in line for name, line in zip(("first", "second"), logged, strict=True)] == [True, True]
 
 
-async def test_if_another_back_end_is_merely_full_the_answer_says_when_to_try_again(
+async def test_a_full_queue_is_answered_with_retry_after_although_another_back_end_is_capped(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[1].on_order = servers[1].take_and_run
@@ -100,7 +100,7 @@ async def test_if_another_back_end_is_merely_full_the_answer_says_when_to_try_ag
         await outcome(proxy, await place(proxy))
         await place(proxy)
         await servers[1].until(lambda: servers[1].registered == 1)
-        await place(proxy)  # it waits
+        await place(proxy)  # this order waits, and the queue is full
         async with proxy.chat() as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (429, "rate_limit_exceeded")
             assert int(answer.headers["retry-after"]) > 0
@@ -130,7 +130,7 @@ async def test_a_waiting_order_fails_over_when_its_back_end_reaches_the_cap(
     assert (servers[0].registered, servers[1].registered) == (2, 2)
 
 
-async def test_an_order_that_waited_fails_when_the_cap_is_reached_and_no_other_back_end_serves_it(
+async def test_a_waiting_order_fails_when_its_only_back_end_reaches_the_cap(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.on_order = sora.take_and_run
@@ -153,7 +153,7 @@ async def test_an_order_that_waited_fails_when_the_cap_is_reached_and_no_other_b
 
 
 @pytest.mark.parametrize("image", [None, GIF_URI], ids=["text", "with a reference image"])
-async def test_an_order_that_the_back_end_refused_does_not_count(
+async def test_a_refused_order_does_not_count_against_the_cap(
     start_proxy: StartProxy, sora: Sora, image: str | None
 ) -> None:
     sora.on_order = answers(sora, refused("content_policy_violation", 400), refused("content_policy_violation", 400))
@@ -169,7 +169,7 @@ async def test_an_order_that_the_back_end_refused_does_not_count(
     assert len(sora.orders) == 3
 
 
-async def test_an_order_that_one_key_could_not_place_counts_once(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_counts_once_even_if_several_keys_are_tried(start_proxy: StartProxy, sora: Sora) -> None:
     sora.on_order = answers(sora, refused("token_invalid", 401), refused("rate_limit_exhausted", 429))
     settings = in_front_of(sora, max_images_per_day=1) | {"api_keys": upstream_keys("one", "two", "three")}
     async with start_proxy(**settings) as proxy:
@@ -179,7 +179,9 @@ async def test_an_order_that_one_key_could_not_place_counts_once(start_proxy: St
     assert (len(sora.orders), sora.registered) == (3, 1)
 
 
-async def test_an_order_that_no_key_could_place_does_not_count(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_that_no_key_could_place_does_not_count_against_the_cap(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     sora.on_order = answers(sora, refused("token_invalid", 401))
     async with start_proxy(**in_front_of(sora, max_images_per_day=1)) as proxy:
         async with proxy.chat() as answer:
@@ -187,9 +189,7 @@ async def test_an_order_that_no_key_could_place_does_not_count(start_proxy: Star
         assert await images_today(proxy) == {"sora": 0}
 
 
-async def test_an_order_that_the_back_end_accepted_counts_even_if_it_is_refused_or_lost_later(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_an_accepted_order_counts_even_if_its_task_is_rejected_later(start_proxy: StartProxy, sora: Sora) -> None:
     async def fail(order: Order) -> web.StreamResponse:
         return web.json_response({"id": sora.register(order, "rejected")["id"]})
 
@@ -200,7 +200,9 @@ async def test_an_order_that_the_back_end_accepted_counts_even_if_it_is_refused_
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=1")
 
 
-async def test_a_task_whose_id_can_not_be_used_was_registered_and_counts(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_accepted_order_with_an_unusable_task_id_counts_against_the_cap(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     sora.on_order = answers(sora, web.json_response({"id": "x" * 1000}))
     async with start_proxy(**in_front_of(sora, max_images_per_day=1)) as proxy:
         async with proxy.chat() as answer:
@@ -227,7 +229,7 @@ async def test_an_order_of_unknown_outcome_counts_once_whatever_the_search_finds
     assert sora.registered == 1
 
 
-async def test_an_order_whose_outcome_stays_unknown_counts(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_whose_outcome_stays_unknown_counts_against_the_cap(start_proxy: StartProxy, sora: Sora) -> None:
     sora.on_order = answers(sora, web.Response(status=502))
     async with start_proxy(**in_front_of(sora, max_images_per_day=1, on_unknown="fail")) as proxy:
         async with proxy.chat() as answer:
@@ -236,7 +238,7 @@ async def test_an_order_whose_outcome_stays_unknown_counts(start_proxy: StartPro
 
 
 @pytest.mark.parametrize("registers", [False, True])
-async def test_an_order_that_is_cancelled_while_it_is_submitted_counts_if_it_was_registered(
+async def test_an_order_cancelled_during_its_submit_counts_if_it_was_registered(
     start_proxy: StartProxy, sora: Sora, registers: bool
 ) -> None:
     decide = asyncio.Event()
@@ -251,7 +253,7 @@ async def test_an_order_that_is_cancelled_while_it_is_submitted_counts_if_it_was
         await sora.until(lambda: len(sora.orders) == 1)
         async with proxy.client.post(f"{proxy.url}/v1/generation/{placed}/cancel") as answer:
             assert answer.status == 200, await answer.text()
-        await assert_capped(proxy, "MAX_IMAGES_PER_DAY=1")  # since the outcome is not known yet
+        await assert_capped(proxy, "MAX_IMAGES_PER_DAY=1")  # an order counts until its outcome is known
         decide.set()
 
         async def nothing_is_left() -> bool:
@@ -278,8 +280,8 @@ async def test_many_orders_at_once_never_exceed_a_cap(start_proxy: StartProxy, s
     assert servers[0].registered + servers[1].registered == 9
 
 
-async def test_a_restart_keeps_the_count(start_proxy: StartProxy, sora: Sora) -> None:
-    async with start_proxy(**in_front_of(sora)) as proxy, proxy.chat(n=2) as answer:  # counted without a cap, too
+async def test_a_restart_keeps_the_number_of_todays_images(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy, proxy.chat(n=2) as answer:  # images count even without a cap
         assert answer.status == 200, await answer.text()
     async with start_proxy(**in_front_of(sora, max_images_per_day=3)) as proxy:
         assert await images_today(proxy) == {"sora": 2}
@@ -289,9 +291,7 @@ async def test_a_restart_keeps_the_count(start_proxy: StartProxy, sora: Sora) ->
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3")
 
 
-async def test_operators_see_the_images_of_today_and_the_caps(
-    start_proxy: StartProxy, servers: tuple[Sora, Sora]
-) -> None:
+async def test_operators_see_todays_images_and_the_caps(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     backends = [entry("first", servers[0], cap=5), entry("second", servers[1])]
     async with start_proxy(backends=backends, max_images_per_day=9) as proxy:
         async with proxy.chat(n=3) as answer:

@@ -1,4 +1,4 @@
-"""The database's file: damaged, incomplete, older, newer, moved away, locked. Never a silent loss, never a crash."""
+"""A damaged, incomplete, older, newer, moved or locked database file causes no silent loss and no crash."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ async def fault_of_start(path: Path) -> str:
 
 
 async def filled(path: Path, orders: int = 50) -> list[str]:
-    """Make a database with orders in it; returns their ids."""
+    """Make a database with orders; returns the ids of the orders."""
     async with opened(path) as database:
         store = Store(database)
         spec = GenerationSpec("sora-1.0", "x" * 900)
@@ -85,7 +85,7 @@ def noise(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [zeros_in_the_middle, zeros_at_the_head, cut_in_half, noise])
-async def test_a_damaged_file_is_refused_in_one_line_and_kept_as_it_is(
+async def test_a_damaged_file_is_refused_in_one_line_and_not_changed(
     path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     await filled(path)
@@ -124,7 +124,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-async def test_a_log_that_is_missing_after_a_crash_is_reported_until_it_is_restored(path: Path) -> None:
+async def test_a_wal_file_missing_after_a_crash_is_reported_until_restored(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     kept = await asyncio.to_thread(log.read_bytes)
@@ -138,11 +138,11 @@ async def test_a_log_that_is_missing_after_a_crash_is_reported_until_it_is_resto
         assert await Store(database).find("chatcmpl-1") is not None
 
 
-async def test_an_unreadable_log_is_refused_and_kept_and_can_be_discarded(path: Path) -> None:
+async def test_startup_fails_with_an_unreadable_wal_file_until_an_operator_discards_it(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     await asyncio.to_thread(log.write_bytes, b"x" * 9000)
-    assert (await fault_of_start(path)).startswith(f"{log}: is damaged")
+    assert (await fault_of_start(path)).startswith(f"{log}: the file is damaged")
     assert await asyncio.to_thread(log.read_bytes) == b"x" * 9000
     await asyncio.to_thread(log.unlink)
     assert "the last commits are missing" in await fault_of_start(path)
@@ -151,14 +151,14 @@ async def test_an_unreadable_log_is_refused_and_kept_and_can_be_discarded(path: 
         assert await Store(database).unfinished() == []
 
 
-async def test_a_database_that_is_gone_after_a_crash_is_not_replaced_by_an_empty_one(path: Path) -> None:
+async def test_a_database_missing_after_a_crash_is_not_replaced_by_an_empty_file(path: Path) -> None:
     await killed(KILLED, str(path))
     await asyncio.to_thread(path.rename, path.with_suffix(".away"))
-    assert (await fault_of_start(path)).startswith(f"{path}: is missing. Put it back")
+    assert (await fault_of_start(path)).startswith(f"{path}: the file is missing. Restore it")
     assert not await asyncio.to_thread(path.exists)
 
 
-async def test_a_log_that_another_program_checkpointed_is_not_reported_as_missing(path: Path) -> None:
+async def test_a_wal_file_checkpointed_by_another_program_is_not_reported_as_missing(path: Path) -> None:
     await killed(KILLED, str(path))
 
     def look() -> int:
@@ -171,7 +171,7 @@ async def test_a_log_that_another_program_checkpointed_is_not_reported_as_missin
         assert await Store(database).find("chatcmpl-1") is not None
 
 
-async def test_an_older_copy_may_be_restored_after_a_clean_end(path: Path) -> None:
+async def test_an_older_copy_of_the_database_can_be_restored_after_a_clean_stop(path: Path) -> None:
     await filled(path, 3)
     copy = await asyncio.to_thread(path.read_bytes)
     await filled(path, 3)
@@ -180,7 +180,7 @@ async def test_an_older_copy_may_be_restored_after_a_clean_end(path: Path) -> No
         assert len(await Store(database).unfinished()) == 3
 
 
-async def test_a_check_that_takes_too_long_is_abandoned_and_the_start_continues(
+async def test_startup_continues_after_an_interrupted_database_check(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await filled(path)
@@ -189,7 +189,7 @@ async def test_a_check_that_takes_too_long_is_abandoned_and_the_start_continues(
 
     @sa.event.listens_for(database._write_engine, "before_cursor_execute")
     def interrupt(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        """Interrupt the check as the timer does, but at once, and once."""
+        """Interrupt the check as the timer does, but immediately and only once."""
         if "quick_check" in statement:
             raw, strikes = cast("sqlite3.Connection", connection.connection.driver_connection), iter([1])
             raw.set_progress_handler(lambda: next(strikes, 0), 1)
@@ -205,7 +205,7 @@ async def test_a_check_that_takes_too_long_is_abandoned_and_the_start_continues(
 
 
 async def released(path: Path, version: int) -> None:
-    """Make a file as a released version left it."""
+    """Make a database file as a released version wrote it."""
 
     def make() -> None:
         path.parent.mkdir(parents=True)
@@ -217,7 +217,7 @@ async def released(path: Path, version: int) -> None:
 
 
 async def schema(path: Path) -> tuple[int, list[str]]:
-    """The version of a file, and its statements."""
+    """The schema version of a file, and the statements that create its schema."""
 
     def look() -> tuple[int, list[str]]:
         with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -266,7 +266,7 @@ async def shape(path: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
-async def test_a_migrated_file_has_the_same_schema_as_a_new_one(path: Path, version: int) -> None:
+async def test_a_migrated_file_has_the_same_schema_as_a_new_file(path: Path, version: int) -> None:
     await released(path, version)
     new = path.with_name("new.db")
     for each in (path, new):
@@ -275,7 +275,7 @@ async def test_a_migrated_file_has_the_same_schema_as_a_new_one(path: Path, vers
     assert await shape(path) == await shape(new)
 
 
-async def test_recovery_searches_for_unfinished_orders_by_an_index(path: Path) -> None:
+async def test_the_search_for_unfinished_orders_uses_an_index(path: Path) -> None:
     async with opened(path) as database:
         plans: list[str] = []
 
@@ -307,7 +307,7 @@ asyncio.run(database.open())
 """
 
 
-async def test_a_kill_in_the_middle_of_a_migration_leaves_the_older_version_whole(path: Path) -> None:
+async def test_a_kill_during_a_migration_leaves_the_older_version_intact(path: Path) -> None:
     await released(path, 1)
     before = await schema(path)
     await killed(KILLED_MIGRATING, str(path))
@@ -316,10 +316,10 @@ async def test_a_kill_in_the_middle_of_a_migration_leaves_the_older_version_whol
         assert len(await Store(database).unfinished()) == 3
 
 
-# --- While it runs ----------------------------------------------------------------------------------------------------
+# --- While the server is running --------------------------------------------------------------------------------------
 
 
-async def test_orders_are_refused_while_the_database_is_moved_away_and_no_empty_one_takes_its_place(
+async def test_orders_are_refused_while_the_database_file_is_missing(
     start_proxy: StartProxy, sora: Sora, path: Path
 ) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
@@ -346,7 +346,7 @@ async def test_orders_are_refused_while_the_database_is_moved_away_and_no_empty_
     assert len(sora.orders) == 2
 
 
-async def test_a_server_that_ends_without_its_database_does_not_make_the_next_one_start_empty(
+async def test_startup_fails_if_the_database_file_vanished_during_the_last_run(
     start_proxy: StartProxy, sora: Sora, path: Path
 ) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
@@ -355,7 +355,9 @@ async def test_a_server_that_ends_without_its_database_does_not_make_the_next_on
     assert "is missing" in await fault_of_start(path)
 
 
-async def test_a_lock_of_another_program_only_delays_orders(start_proxy: StartProxy, sora: Sora, path: Path) -> None:
+async def test_a_database_lock_of_another_program_only_delays_orders(
+    start_proxy: StartProxy, sora: Sora, path: Path
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         first = await place(proxy)
         await outcome(proxy, first)
@@ -364,7 +366,7 @@ async def test_a_lock_of_another_program_only_delays_orders(start_proxy: StartPr
         waiting = asyncio.create_task(place(proxy))
         begun = time.monotonic()
         while time.monotonic() - begun < 1.0:
-            async with asyncio.timeout(PATIENCE):  # a read that waited for the lock would not end
+            async with asyncio.timeout(PATIENCE):  # a read that waits for the lock would time out
                 assert first in str(await proxy.get(f"/v1/generation/{first}"))
         assert not waiting.done()
         await asyncio.to_thread(other.execute, "COMMIT")

@@ -1,4 +1,4 @@
-"""Delivery of the outbox: retries, the end of retries, and addresses that are never called."""
+"""The delivery of webhooks from the outbox: when it is retried or given up, and which addresses are never called."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ class Post:
     outbox: Outbox
 
     async def put(self, address: str, host: str = "127.0.0.1", attempts: int = 0, wait: float = 0.0) -> str:
-        """Put a message into the outbox that is due in this many seconds; returns its id."""
+        """Put a message that is due in this many seconds into the outbox; returns its id."""
         number = len(await self.messages())
         message = Message(f"msg_{number}", f"chatcmpl-{number}", address, host, "{}", attempts, time.time() + wait)
         await self.database.write(lambda connection: connection.execute(outbox.insert(), asdict(message)))
@@ -55,7 +55,7 @@ class Post:
         return [Message(*row) for row in rows]
 
     async def until_tried(self, attempts: int = 1) -> list[Message]:
-        """Wait until each remaining message was tried this often, and no delivery runs; returns the messages."""
+        """Wait until each remaining message has had this many attempts, and no delivery is running; returns them."""
 
         async def look() -> bool:
             messages = await self.messages()
@@ -66,7 +66,7 @@ class Post:
 
     @staticmethod
     def _held(messages: list[Message]) -> bool:
-        """Whether a delivery runs: its message is then due in some seconds, sooner than after a failure."""
+        """Whether a delivery is running. During a delivery, its message is due sooner than after a failure."""
         return any(message.due_at < time.time() + 50 for message in messages)
 
 
@@ -84,7 +84,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
 
 
 @pytest.mark.parametrize("code", [200, 201, 204, 299, 410])
-async def test_a_message_that_is_accepted_or_answered_with_gone_is_never_sent_again(
+async def test_a_message_answered_with_success_or_410_is_never_sent_again(
     post: Post, receiver: Receiver, code: int
 ) -> None:
     receiver.answers = [status(code)]
@@ -99,7 +99,7 @@ async def test_a_message_that_is_accepted_or_answered_with_gone_is_never_sent_ag
     [*(status(code) for code in (300, 304, 400, 401, 404, 409, 429, 500, 502, 503)), hang_up],
     ids=lambda answer: getattr(answer, "__name__", "answer"),
 )
-async def test_any_other_answer_is_a_failure_and_the_message_is_retried_after_a_pause_with_jitter(
+async def test_a_message_with_any_other_answer_is_retried_after_a_jittered_pause(
     post: Post, receiver: Receiver, answer: Answer
 ) -> None:
     receiver.answers = [answer]
@@ -111,7 +111,7 @@ async def test_any_other_answer_is_a_failure_and_the_message_is_retried_after_a_
     assert begun + 100 <= message.due_at <= time.time() + 100 * (1 + JITTER)
 
 
-async def test_a_redirect_is_a_failure_and_not_followed(post: Post, receiver: Receiver) -> None:
+async def test_a_redirect_is_not_followed_and_counts_as_a_failure(post: Post, receiver: Receiver) -> None:
     async with serve_receiver() as elsewhere:
         receiver.answers = [status(code, location=elsewhere.url) for code in (301, 302, 303, 307, 308)]
         for _ in range(5):
@@ -132,7 +132,7 @@ async def test_a_message_is_retried_when_its_receiver_does_not_answer_in_time(
     assert message.attempts == 1
 
 
-async def test_a_message_is_retried_when_its_receiver_can_not_be_reached(post: Post) -> None:
+async def test_a_message_is_retried_when_its_receiver_cannot_be_reached(post: Post) -> None:
     async with serve_receiver() as receiver:
         pass
     await post.put(receiver.url)
@@ -141,7 +141,7 @@ async def test_a_message_is_retried_when_its_receiver_can_not_be_reached(post: P
     assert message.attempts == 1
 
 
-async def test_the_body_of_an_answer_is_not_waited_for(post: Post, receiver: Receiver) -> None:
+async def test_a_delivery_does_not_wait_for_the_body_of_the_answer(post: Post, receiver: Receiver) -> None:
     hung_up = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -164,7 +164,7 @@ async def test_the_body_of_an_answer_is_not_waited_for(post: Post, receiver: Rec
 # --- Times -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_message_is_retried_after_growing_pauses_under_the_same_id_and_finally_given_up(
+async def test_a_failing_message_is_retried_with_the_same_id_and_finally_given_up(
     post: Post, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     delays = (0.05, 0.1, 0.2)
@@ -188,7 +188,7 @@ async def test_a_message_is_retried_after_growing_pauses_under_the_same_id_and_f
     await eventually(it_is_logged)
 
 
-def test_the_pauses_grow_and_span_more_than_a_day() -> None:
+def test_the_pauses_between_retries_grow_and_span_more_than_a_day() -> None:
     assert list(DELAYS) == sorted(DELAYS)
     assert sum(DELAYS) > 24 * 3600
 
@@ -198,8 +198,8 @@ def test_the_pauses_grow_and_span_more_than_a_day() -> None:
     [
         ("500", 500, 510),
         ("a date", 4990, 5001),
-        ("1", 100, 126),  # not sooner than the own pause
-        ("99999999", 86_400, 86_401),  # not later than tomorrow
+        ("1", 100, 126),  # never sooner than after the server's own pause
+        ("99999999", 86_400, 86_401),  # never later than after a day
         ("soon", 100, 126),
     ],
 )
@@ -216,7 +216,7 @@ async def test_a_receiver_may_ask_for_a_longer_pause(
     assert begun + least - 1 <= message.due_at <= time.time() + most
 
 
-async def test_a_message_is_sent_when_it_is_due_without_being_woken(post: Post, receiver: Receiver) -> None:
+async def test_a_message_is_sent_when_due_even_if_nothing_wakes_the_deliverer(post: Post, receiver: Receiver) -> None:
     due = time.monotonic() + 0.3
     await post.put(receiver.url, wait=0.3)
     async with post.delivering(receiver.host):
@@ -224,7 +224,7 @@ async def test_a_message_is_sent_when_it_is_due_without_being_woken(post: Post, 
     assert time.monotonic() >= due - 0.01
 
 
-async def test_a_message_that_is_added_later_is_sent_at_once(post: Post, receiver: Receiver) -> None:
+async def test_a_message_added_to_a_running_deliverer_is_sent_at_once(post: Post, receiver: Receiver) -> None:
     async with post.delivering(receiver.host) as deliverer:
         for calls in (1, 2):
             await post.put(receiver.url)
@@ -233,9 +233,7 @@ async def test_a_message_that_is_added_later_is_sent_at_once(post: Post, receive
             assert await post.until_tried() == []
 
 
-async def test_a_message_whose_delivery_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_counted(
-    post: Post, receiver: Receiver
-) -> None:
+async def test_a_message_whose_delivery_is_interrupted_stays_in_the_outbox(post: Post, receiver: Receiver) -> None:
     receiver.answers = [hang]
     await post.put(receiver.url)
     async with post.delivering(receiver.host):
@@ -244,7 +242,7 @@ async def test_a_message_whose_delivery_a_stop_interrupts_stays_in_the_outbox_wi
     assert message.attempts == 1
 
 
-async def test_a_hanging_host_takes_only_a_few_places_and_the_others_are_served(post: Post, receiver: Receiver) -> None:
+async def test_a_hanging_host_does_not_block_deliveries_to_other_hosts(post: Post, receiver: Receiver) -> None:
     async with serve_receiver() as other:
         receiver.answers = [hang] * 20
         for _ in range(20):
@@ -259,7 +257,9 @@ async def test_a_hanging_host_takes_only_a_few_places_and_the_others_are_served(
 # --- Addresses that are never called ----------------------------------------------------------------------------------
 
 
-async def test_an_address_that_is_not_public_is_never_called_in_any_spelling(post: Post, receiver: Receiver) -> None:
+async def test_an_address_that_is_not_public_is_never_called_however_it_is_spelled(
+    post: Post, receiver: Receiver
+) -> None:
     for place in (*LOOPBACK, *ELSEWHERE):
         await post.put(f"https://{place}:{receiver.port}/", host=place)
         await post.put(f"https://{place}/", host=place)
@@ -280,7 +280,7 @@ async def test_an_address_that_is_not_public_is_never_called_in_any_spelling(pos
     assert receiver.calls == []
 
 
-async def test_a_host_that_was_removed_from_the_list_is_not_called(post: Post, receiver: Receiver) -> None:
+async def test_a_host_that_is_no_longer_allowed_is_not_called(post: Post, receiver: Receiver) -> None:
     await post.put(receiver.url)
     async with post.delivering("hooks.example.com", delays=(100.0,)):
         (message,) = await post.until_tried()

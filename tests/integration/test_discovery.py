@@ -1,4 +1,4 @@
-"""Back ends that are asked for their models: the models that clients see, even while a server can't be reached."""
+"""Clients see the models that the back ends list, even while a back end can't be reached."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tests.eventually import eventually
 
 
 class Lists(Named):
-    """A toy that knows no model before its server has listed them."""
+    """A toy back end that has no models until its server has listed them."""
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
         super().__init__(options, threads)
@@ -32,7 +32,7 @@ class Lists(Named):
 
 @asynccontextmanager
 async def serve(port: int = 0, **models: int) -> AsyncIterator[ToyServer]:
-    """A server with these models, and the most images of an order of each."""
+    """A server that lists these models, each with its maximum number of images per order."""
     server = ToyServer()
     server.models = models
     runner = await server.start(port)
@@ -59,7 +59,7 @@ def entry(url: str, **fields: Any) -> dict[str, Any]:
 
 
 async def listed(proxy: Proxy) -> dict[str, int]:
-    """The models that clients see, and the most images of an order of each."""
+    """The models that clients see, each with its maximum number of images per order."""
     models = (await proxy.get("/v1/models"))["data"]
     return {each["id"]: each["capabilities"]["max_images"] for each in models if "alias_of" not in each}
 
@@ -76,7 +76,7 @@ async def refusal(proxy: Proxy, **fields: Any) -> tuple[int, str]:
         return answer.status, (await answer.json())["error"]["code"]
 
 
-async def test_models_are_those_that_the_server_lists_now(start_proxy: StartProxy) -> None:
+async def test_the_listed_models_follow_the_list_of_the_server(start_proxy: StartProxy) -> None:
     async with serve(fox=1) as server, start_proxy(backends=[entry(server.url)]) as proxy:
         await until_listed(proxy, fox=1)
         assert (await proxy.get("/v1/models/dall-e-3"))["alias_of"] == "fox"
@@ -90,7 +90,7 @@ async def test_models_are_those_that_the_server_lists_now(start_proxy: StartProx
         assert await refusal(proxy, model="fox") == (404, "model_not_found")
 
 
-async def test_an_operators_list_of_models_takes_precedence_and_the_server_states_their_capabilities(
+async def test_the_operators_list_of_models_takes_precedence_over_the_servers_list(
     start_proxy: StartProxy,
 ) -> None:
     async with serve(fox=3, hare=2) as server:
@@ -99,7 +99,9 @@ async def test_an_operators_list_of_models_takes_precedence_and_the_server_state
             await until_listed(proxy, animal=3, unlisted=1)
 
 
-async def test_until_the_server_answers_any_name_may_become_a_model(start_proxy: StartProxy, free_port: int) -> None:
+async def test_orders_are_answered_with_503_until_the_server_lists_its_models(
+    start_proxy: StartProxy, free_port: int
+) -> None:
     backends = [entry(f"http://127.0.0.1:{free_port}")]
     async with start_proxy(backends=backends, default_model="fox") as proxy:
         assert await listed(proxy) == {}
@@ -117,14 +119,12 @@ async def test_until_the_server_answers_any_name_may_become_a_model(start_proxy:
 
 
 async def readiness(proxy: Proxy) -> tuple[int, str | None]:
-    """The status, and the code if it is an error."""
+    """The status of the readiness check, and the code of its error, if any."""
     async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
         return answer.status, (await answer.json()).get("error", {}).get("code")
 
 
-async def test_the_server_is_ready_once_there_is_a_model_that_can_be_ordered(
-    start_proxy: StartProxy, free_port: int
-) -> None:
+async def test_the_server_is_ready_once_a_model_is_available(start_proxy: StartProxy, free_port: int) -> None:
     async with start_proxy(backends=[entry(f"http://127.0.0.1:{free_port}")]) as proxy:
         assert await readiness(proxy) == (503, "models_not_listed")
         async with serve(free_port, fox=1):
@@ -133,7 +133,7 @@ async def test_the_server_is_ready_once_there_is_a_model_that_can_be_ordered(
         assert await readiness(proxy) == (200, None)
 
 
-async def test_models_survive_a_restart_while_their_server_can_not_be_reached(
+async def test_models_survive_a_restart_while_their_server_is_unreachable(
     start_proxy: StartProxy, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.scheduling.order_queue.MAX_REFUSED_SECONDS", 0.5)
@@ -159,7 +159,7 @@ async def test_models_of_a_server_that_does_not_answer_stay_listed(start_proxy: 
         await until_listed(proxy, bear=1, wolf=1, deer=1, fox=4)
 
 
-async def test_operators_can_ask_a_back_end_for_its_models_at_once_and_see_why_it_does_not_answer(
+async def test_a_refresh_lists_the_models_of_a_back_end_or_shows_its_error(
     start_proxy: StartProxy, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.backend_keeping.discovery.RETRY_SECONDS", 3600)
@@ -176,14 +176,14 @@ async def test_operators_can_ask_a_back_end_for_its_models_at_once_and_see_why_i
 
 
 class Wide(Lists):
-    """A back end whose models make one size, other than those of the other back end."""
+    """A back end whose models make only one size, which the other back end does not make."""
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
         found = await super().ask_capabilities(account)
         return Capabilities(dict.fromkeys(found.models, Abilities(((1024, 768),))))
 
 
-async def test_each_back_end_gets_the_nearest_size_that_it_supports(
+async def test_an_order_gets_the_nearest_size_of_the_back_end_that_makes_it(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, silent: int
 ) -> None:
     monkeypatch.setitem(BACKENDS, "wide", Wide)
@@ -210,7 +210,7 @@ class Crashes(Lists):
         raise ZeroDivisionError
 
 
-async def test_a_bug_in_one_back_end_does_not_stop_the_discovery_of_others(
+async def test_a_bug_in_one_back_end_does_not_stop_discovery_at_other_back_ends(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BACKENDS, "crashes", Crashes)

@@ -20,7 +20,7 @@ from tests.receiver import SECRET
 
 @asynccontextmanager
 async def documented_receiver() -> AsyncIterator[str]:
-    """Serve the application of the page; yields its host and port."""
+    """Serve the application that the page shows; yields its host and port."""
     names: dict[str, Any] = {"__name__": "documented"}
     await asyncio.to_thread(exec, PROGRAM, names)
     runner = web.AppRunner(names["app"], access_log=None)

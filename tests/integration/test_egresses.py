@@ -1,4 +1,4 @@
-"""Egresses: an order, its polls and its downloads use the proxies of its key, and the next one if one fails."""
+"""An order, its polls and its downloads use the egresses of its key, and the next egress if one fails."""
 
 import socket
 from typing import Any
@@ -11,7 +11,7 @@ from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
 from tests.scripted import Script, Serve, Server, behind_socks, leading_to
 from tests.streams import read_stream
 
-HOST = "sora.test"  # only a proxy can resolve it: every request to the simulator under this name came through one
+HOST = "sora.test"  # only a proxy can resolve this name, so every request that arrives came through a proxy
 CHALLENGE = b"HTTP/1.1 403 Forbidden\r\ncf-mitigated: challenge\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 
@@ -21,7 +21,7 @@ def port_of(simulator: Simulator) -> int:
 
 
 def by_name(simulator: Simulator) -> dict[str, Any]:
-    """The settings of a server whose back end is a simulator under a name that needs a proxy."""
+    """The settings of a server in front of a simulator. Only a proxy can resolve the name of the simulator's host."""
     return {
         "upstream": "sora",
         "sora_base_url": f"http://{HOST}:{port_of(simulator)}",
@@ -40,7 +40,7 @@ def key_of(proxy: Proxy, token: str) -> Key:
     return key
 
 
-async def test_everything_goes_through_a_socks_proxy_with_a_password(
+async def test_all_calls_go_through_a_socks_proxy_with_a_password(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
     server = serve(behind_socks(leading_to(port_of(simulator)), user="user", password="p@ss:word"))
@@ -52,7 +52,7 @@ async def test_everything_goes_through_a_socks_proxy_with_a_password(
         content = (await answer.json())["choices"][0]["message"]["content"]
 
     assert f"]({proxy.url}/images/" in content
-    assert set((await simulator.stats())["ordering"]) == {"upload", "submit", "list", "media"}
+    assert set((await simulator.stats())["requests"]) == {"upload", "submit", "list", "media"}
     assert set(server.destinations) == {(HOST, port_of(simulator))}
 
 
@@ -76,7 +76,7 @@ FAILING: dict[str, tuple[str, Script]] = {
 
 
 @pytest.mark.parametrize("failing", FAILING)
-async def test_a_key_whose_first_egress_fails_continues_through_the_next_and_is_not_affected(
+async def test_a_key_uses_its_second_egress_when_the_first_egress_fails(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, failing: str
 ) -> None:
     scheme, script = FAILING[failing]
@@ -97,7 +97,7 @@ async def test_a_key_whose_first_egress_fails_continues_through_the_next_and_is_
     assert (await simulator.stats())["registered"] == 2
 
 
-async def test_an_image_whose_egress_is_challenged_is_fetched_through_the_next_egress(
+async def test_an_image_is_fetched_through_the_next_egress_after_a_challenge(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
     await simulator.order_fault("challenge", endpoint="media", times=1)
@@ -133,7 +133,7 @@ async def test_an_order_whose_answer_was_lost_is_searched_for_through_the_next_e
     assert second.destinations
 
 
-async def test_each_key_has_its_own_egresses_and_a_broken_one_affects_no_other_key(
+async def test_the_broken_egress_of_a_key_does_not_affect_other_keys(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, silent: int
 ) -> None:
     server = serve(behind_socks(leading_to(port_of(simulator))))
@@ -149,17 +149,17 @@ async def test_each_key_has_its_own_egresses_and_a_broken_one_affects_no_other_k
         assert {token for token in ("own", "broken", "usual") if key_of(proxy, token).rejected} == set()
 
     stats = await simulator.stats()
-    assert set(stats["ordering"]["submit"]) == {"own", "usual"}
+    assert set(stats["requests"]["submit"]) == {"own", "usual"}
     assert server.connections > 0
 
 
 @pytest.mark.parametrize("endpoint", ["list", "media"])
-async def test_a_slow_body_through_socks_ends_at_its_deadline(
+async def test_a_slow_body_through_a_socks_proxy_is_ended_at_the_deadline(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, endpoint: str
 ) -> None:
     await simulator.order_fault("slow_body", endpoint=endpoint, times=1, seconds=0.1)
     server = serve(behind_socks(leading_to(port_of(simulator))))
-    short = {"poll_timeout": 2.0, "download_timeout": 2.0}  # seconds; a call that is not slowed down takes 0.02
+    short = {"poll_timeout": 2.0, "download_timeout": 2.0}  # in seconds; an ordinary call takes 0.02 seconds
     way = f"socks5://127.0.0.1:{server.port}"
     async with (
         start_proxy(**by_name(simulator), **short, api_keys=upstream_keys(), proxies=way) as proxy,
@@ -185,10 +185,10 @@ async def test_an_order_whose_answer_is_lost_behind_a_socks_proxy_is_made_exactl
 
     stats = await simulator.stats()
     assert stats["registered"] == 1
-    assert sum(stats["ordering"]["submit"].values()) == (1 if registered else 2)
+    assert sum(stats["requests"]["submit"].values()) == (1 if registered else 2)
 
 
-async def test_when_no_egress_works_the_client_gets_an_error_and_no_key_is_out_of_service(
+async def test_without_a_working_egress_clients_get_an_error_and_keys_stay_in_service(
     start_proxy: StartProxy, simulator: Simulator, silent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     ways = f"socks5://user:the-password@127.0.0.1:{silent},http://user:the-password@127.0.0.1:{silent}"
@@ -201,4 +201,4 @@ async def test_when_no_egress_works_the_client_gets_an_error_and_no_key_is_out_o
             assert answer.status == 200
 
     assert "the-password" not in caplog.text + str(error)
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}

@@ -1,4 +1,4 @@
-"""Answers without an image, from servers that have it in the answer of a chat or of Google's Gemini."""
+"""Answers without an image, from servers with chat completions or with Google's Gemini API."""
 
 import base64
 from typing import Any
@@ -46,9 +46,7 @@ EMPTY: dict[type[OpenAIServer], list[Any]] = {
 
 
 @pytest.mark.parametrize(("protocol", "body"), [(each, body) for each, bodies in EMPTY.items() for body in bodies])
-async def test_an_answer_with_nothing_in_it_is_a_failure(
-    start_proxy: StartProxy, protocol: type[OpenAIServer], body: Any
-) -> None:
+async def test_an_empty_answer_is_a_failure(start_proxy: StartProxy, protocol: type[OpenAIServer], body: Any) -> None:
     server = protocol()
     runner = await server.start()
     server.answers = [answer(200, body)]

@@ -1,4 +1,4 @@
-"""The table of faults, row by row: the answers of the simulator, and their meaning."""
+"""Each row of the table of faults: a fault that is injected into the simulator, and the error that reports it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,7 +22,7 @@ from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
 from tests.submission import submission
 
-Row = tuple[dict[str, Any], type[Fault], str]  # the fault of the simulator, and the error as which it is reported
+Row = tuple[dict[str, Any], type[Fault], str]  # the injected fault, and the class and code of its error
 
 EVERYWHERE: list[Row] = [
     ({"fault": "unauthorized"}, KeyRejected, "upstream_auth"),
@@ -80,7 +80,7 @@ async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
     ROWS,
     ids=["-".join(str(part) for part in (endpoint, *row[0].values())) for endpoint, row in ROWS],
 )
-async def test_every_row_of_the_table_of_faults_is_recognised_in_the_answers_of_the_back_end(
+async def test_every_fault_in_the_table_is_reported_as_its_error(
     sora: Sora, simulator: Simulator, endpoint: str, row: Row
 ) -> None:
     answer, kind, code = row
@@ -93,7 +93,9 @@ async def test_every_row_of_the_table_of_faults_is_recognised_in_the_answers_of_
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_a_limit_and_a_wait_are_reported_as_the_back_end_stated_them(sora: Sora, simulator: Simulator) -> None:
+async def test_the_limit_and_the_waiting_time_stated_by_the_back_end_are_reported(
+    sora: Sora, simulator: Simulator
+) -> None:
     await simulator.order_fault("too_many_tasks", num_tasks=3, told_by="details", times=1)
     with pytest.raises(TooManyTasks) as full:
         await sora.submit(submission(ACCOUNT))
@@ -105,14 +107,14 @@ async def test_a_limit_and_a_wait_are_reported_as_the_back_end_stated_them(sora:
         assert tired.value.retry_after == pytest.approx(37, abs=10)
 
 
-async def test_a_probe_costs_nothing_and_reports_no_fault_if_the_key_works(sora: Sora, simulator: Simulator) -> None:
+async def test_a_probe_of_a_working_key_reports_no_fault_and_places_no_order(sora: Sora, simulator: Simulator) -> None:
     await sora.probe(ACCOUNT)
     stats = await simulator.stats()
-    assert set(stats["ordering"]) == {"parameters"}
+    assert set(stats["requests"]) == {"parameters"}
     assert stats["registered"] == 0
 
 
-async def test_a_probe_of_a_server_without_such_a_call_reports_nothing_about_the_key(simulator: Simulator) -> None:
+async def test_a_probe_reports_no_fault_if_the_server_does_not_have_the_call(simulator: Simulator) -> None:
     pool = BlockingPool()
     elsewhere = Sora(BackendOptions("sora", f"{simulator.url}/elsewhere"), pool)
     await elsewhere.probe(ACCOUNT)

@@ -1,4 +1,4 @@
-"""Finished images survive errors of their server; damaged or missing ones are given up soon."""
+"""Finished images arrive although the server that has them fails; damaged or missing images are soon given up."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from tests.integration.test_result_addresses import list_results
 from tests.simulated_comfyui import SimulatedComfyUI, simulated
 from tests.sora_server import Sora, in_front_of
 
-ALWAYS = 1000  # times
+ALWAYS = 1000  # a fault with this number of uses lasts longer than any test
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def pauses_after_a_failed_fetch(proxy: Proxy, server: SimulatedComfyUI, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Place an order whose image will be fetched again in an hour; returns its id."""
+    """Place an order whose image can't be fetched, and wait until the download pauses for an hour; returns its id."""
     monkeypatch.setattr("sora_proxy.orders.results.FIRST_PAUSE_SECONDS", HOUR)
     monkeypatch.setattr("sora_proxy.orders.results.MAX_PAUSE_SECONDS", HOUR)
     await server.fault("status", ALWAYS, endpoint="view", status=503)
@@ -52,7 +52,7 @@ async def test_an_image_arrives_after_four_errors_of_its_server(
     assert corner(body) == colour_by("a red fox")
 
 
-async def test_an_image_arrives_although_its_server_is_restarted_before_it_was_fetched(
+async def test_an_image_arrives_although_its_server_restarts_before_the_download(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.orders.results.FIRST_PAUSE_SECONDS", 0.1)
@@ -68,7 +68,7 @@ async def test_an_image_arrives_although_its_server_is_restarted_before_it_was_f
     assert corner(body) == colour_by("a red fox")
 
 
-async def test_an_image_that_its_server_does_not_have_for_a_moment_arrives(start_proxy: StartProxy) -> None:
+async def test_an_image_that_is_briefly_missing_on_its_server_arrives(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("view_gone", 2)
         assert (await generate(proxy))[0] == 200
@@ -88,14 +88,16 @@ async def test_an_image_that_is_gone_or_damaged_is_given_up_after_three_attempts
     assert body["error"]["message"] == "The images from the back end can't be fetched or read."
 
 
-async def test_server_errors_before_a_missing_image_do_not_count_as_its_attempts(start_proxy: StartProxy) -> None:
+async def test_server_errors_do_not_count_as_attempts_to_fetch_a_missing_image(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("status", 4, endpoint="view", status=503)
         await server.fault("view_gone", 2)
         assert (await generate(proxy))[0] == 200
 
 
-async def test_a_client_sees_that_the_address_of_an_image_was_the_reason(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_error_states_that_the_address_of_the_image_is_not_allowed(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora), image_localization=True) as proxy:
         list_results(sora, "http://10.0.0.1/fox.gif")
         async with proxy.chat() as answer:
@@ -103,7 +105,7 @@ async def test_a_client_sees_that_the_address_of_an_image_was_the_reason(start_p
     assert message == "The images from the back end are at addresses that are not allowed."
 
 
-async def test_an_order_that_is_cancelled_between_two_attempts_ends_at_once(
+async def test_an_order_cancelled_between_two_download_attempts_ends_at_once(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
@@ -118,7 +120,7 @@ async def test_an_order_that_is_cancelled_between_two_attempts_ends_at_once(
         assert (await server.stats())["requests"]["view"] == 1
 
 
-async def test_the_key_makes_the_next_order_while_an_image_waits_to_be_fetched(
+async def test_the_next_order_is_sent_while_an_image_waits_for_its_download(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
@@ -128,7 +130,7 @@ async def test_the_key_makes_the_next_order_while_an_image_waits_to_be_fetched(
         assert len(proxy.app[SUPERVISOR].unfinished) == 2
 
 
-async def test_a_server_that_stops_between_two_attempts_fetches_the_image_after_its_start(
+async def test_a_pending_download_is_resumed_after_a_restart(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with simulated() as server:

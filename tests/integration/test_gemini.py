@@ -1,4 +1,4 @@
-"""Google's Gemini API, from a server that sends the answers of the test."""
+"""Google's Gemini API. Each test sets the answers of the server."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ def gemini_entry(server: GeminiServer, **fields: Any) -> dict[str, Any]:
 
 
 async def made(proxy: Any, **fields: Any) -> bytes:
-    """The first image of an order."""
+    """Place an order; returns its first image."""
     status, found, _ = await generate(proxy, **{"model": MODEL} | fields)
     assert status == 200, found
     return base64.b64decode(found["data"][0]["b64_json"])
@@ -47,7 +47,7 @@ async def refused(proxy: Any) -> tuple[int, str, str]:
     return status, found["error"]["code"], found["error"]["message"]
 
 
-async def test_an_image_comes_as_one_of_the_parts_and_the_key_in_its_own_header(
+async def test_the_image_is_found_among_the_parts_and_the_key_has_googles_header(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
     server.answers = [answer(200, by_gemini([{"text": "Here it is."}, {"inlineData": None}, inline_part(ENCODED)]))]
@@ -73,7 +73,7 @@ async def test_sketches_and_signatures_before_the_image_are_ignored_and_leave_no
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
 
-async def test_the_first_of_several_images_is_kept(
+async def test_only_the_first_of_several_images_in_an_answer_is_stored(
     start_proxy: StartProxy, server: GeminiServer, tmp_path: Path
 ) -> None:
     images = [FOX + bytes(6000), *[GIF + bytes(6000)] * 20]
@@ -84,7 +84,7 @@ async def test_the_first_of_several_images_is_kept(
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
 
-async def test_an_order_for_several_images_makes_one_call_per_image_and_adds_up_their_usage(
+async def test_an_order_for_several_images_adds_up_the_usage_of_its_calls(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
     async with start_proxy(backends=[gemini_entry(server)]) as proxy:
@@ -112,7 +112,7 @@ BLOCKED += ["IMAGE_RECITATION", "SPII"]
         {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "candidates": []},
     ],
 )
-async def test_an_order_against_the_rules_is_refused_and_its_key_serves_the_next_one(
+async def test_a_violation_of_the_content_policy_does_not_affect_the_key(
     start_proxy: StartProxy, server: GeminiServer, body: Any
 ) -> None:
     server.answers = [answer(200, body)]
@@ -123,7 +123,7 @@ async def test_an_order_against_the_rules_is_refused_and_its_key_serves_the_next
 
 
 @pytest.mark.parametrize("reason", ["NO_IMAGE", "IMAGE_OTHER", "MAX_TOKENS", "OTHER", "LANGUAGE"])
-async def test_another_finish_reason_is_named_in_the_error(
+async def test_the_error_states_any_other_finish_reason(
     start_proxy: StartProxy, server: GeminiServer, reason: str
 ) -> None:
     server.answers = [answer(200, by_gemini([], reason))]
@@ -136,7 +136,7 @@ async def test_another_finish_reason_is_named_in_the_error(
     assert len(server.bodies) == 2
 
 
-async def test_text_instead_of_an_image_is_shown(
+async def test_text_instead_of_an_image_is_shown_in_the_error(
     start_proxy: StartProxy, server: GeminiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     thought = {"text": "a secret thought", "thought": True}
@@ -195,7 +195,7 @@ async def test_an_error_of_the_order_does_not_affect_the_key(
         (403, error(403, "PERMISSION_DENIED", reason("SERVICE_DISABLED"))),
     ],
 )
-async def test_a_key_that_is_at_fault_is_taken_out_of_service_and_another_one_makes_the_image(
+async def test_another_key_makes_the_image_after_a_key_is_rejected(
     start_proxy: StartProxy, server: GeminiServer, status: int, body: Any
 ) -> None:
     server.answers = [answer(status, body)]
@@ -204,7 +204,7 @@ async def test_a_key_that_is_at_fault_is_taken_out_of_service_and_another_one_ma
     assert sorted(map(str, server.keys)) == ["one", "two"]
 
 
-async def test_in_a_country_without_the_service_the_egress_cools_down_and_not_the_key(
+async def test_an_unsupported_country_makes_the_egress_cool_down_but_not_the_key(
     start_proxy: StartProxy, server: GeminiServer, silent: int
 ) -> None:
     server.answers = [answer(400, error(400, "FAILED_PRECONDITION"))]
@@ -230,7 +230,7 @@ async def test_an_order_for_an_overloaded_model_is_sent_again(start_proxy: Start
 
 
 def cooldowns_of(backend: Backend) -> dict[str, float]:
-    """The seconds for which the key takes no orders, by model."""
+    """The number of seconds for which the key still takes no orders, by model."""
     (key,) = backend.keys.keys
     return {family: rest.until - backend.keys.now for family, rest in key.family_cooldowns(backend.keys.now).items()}
 
@@ -244,7 +244,7 @@ def cooldowns_of(backend: Backend) -> dict[str, float]:
         (503, error(503, "UNAVAILABLE", reason("MODEL_CAPACITY_EXHAUSTED"), delay("33.3s")), 33.3),
     ],
 )
-async def test_a_limit_makes_the_key_cool_down_for_that_model_only_and_for_the_stated_time(
+async def test_a_rate_limit_applies_to_one_model_for_the_stated_time(
     start_proxy: StartProxy, server: GeminiServer, status: int, body: Any, seconds: float
 ) -> None:
     server.answers = [answer(status, body)]
@@ -265,7 +265,7 @@ async def test_a_limit_makes_the_key_cool_down_for_that_model_only_and_for_the_s
     "details",
     [[delay(text)] for text in ("", "soon", "-1s", 5, None, {"seconds": 3})] + [[5], "5", {"retryDelay": "9s"}],
 )
-async def test_a_limit_without_a_time_causes_a_short_cooldown(
+async def test_a_rate_limit_without_a_time_causes_a_short_cooldown(
     start_proxy: StartProxy, server: GeminiServer, details: Any
 ) -> None:
     body = error(429, "RESOURCE_EXHAUSTED")
@@ -287,7 +287,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
+async def test_a_hostile_answer_affects_only_its_own_order(
     start_proxy: StartProxy, server: GeminiServer, hostile: str, tmp_path: Path
 ) -> None:
     server.answers = [web.Response(body=HOSTILE[hostile], content_type="application/json")]

@@ -1,4 +1,4 @@
-"""The client of back ends that speak HTTP through aiohttp: the hosts that get its secrets."""
+"""The HTTP client of the back ends that use aiohttp sends secrets only to the host that was called."""
 
 from collections.abc import AsyncIterator
 
@@ -35,7 +35,7 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_websocket_that_is_redirected_is_not_opened_and_its_headers_go_nowhere(
+async def test_a_redirected_websocket_is_not_opened_and_sends_no_headers_elsewhere(
     elsewhere: Elsewhere, status: int
 ) -> None:
     async def moved(_request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Every upstream call and download goes through the configured HTTP proxy, credentials included."""
+"""Every upstream call and download goes through the configured HTTP proxy, with its credentials."""
 
 import asyncio
 import sys
@@ -15,8 +15,8 @@ from tests.streams import read_stream
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 USER, PASSWORD = "user", "p@ss:word"
 HOST = "sora.test"
-# A real proxy, in a process of its own: it prints its port when it listens, and ends with its standard input. Only it
-# can resolve HOST, so every request to the simulator under that name came through it.
+# A real proxy, which runs in a separate process. It prints its port as soon as it listens, and ends when its standard
+# input is closed. Only this proxy can resolve HOST, so every request that arrives at the simulator came through it.
 PROGRAM = f"""
 import multiprocessing, sys
 multiprocessing.set_start_method("fork")  # its processes know this script then, which is in no file
@@ -73,10 +73,10 @@ async def test_submits_polls_uploads_and_downloads_all_go_through_the_proxy(
 
     assert stream.done
     assert f"]({proxy.url}/images/" in stream.content
-    assert set((await simulator.stats())["ordering"]) == {"upload", "submit", "list", "media"}
+    assert set((await simulator.stats())["requests"]) == {"upload", "submit", "list", "media"}
 
 
-async def test_wrong_credentials_are_reported_as_the_proxys_fault_and_affect_no_key(
+async def test_wrong_proxy_credentials_are_reported_and_do_not_affect_the_key(
     start_proxy: StartProxy, simulator: Simulator, proxy_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = behind_proxy(simulator, proxy_port, "not-the-password") | {"max_queue_wait": 0.5}
@@ -87,5 +87,5 @@ async def test_wrong_credentials_are_reported_as_the_proxys_fault_and_affect_no_
         async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
             assert answer.status == 200
 
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}
     assert "not-the-password" not in caplog.text

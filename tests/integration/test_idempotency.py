@@ -1,4 +1,4 @@
-"""The same request again: with a key, counted by an SDK, at once, later, after a restart. One order, and one answer."""
+"""Repeats of a request, marked by an idempotency key or an SDK's retry count, share one order and one answer."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ IMAGE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 
 @contextlib.asynccontextmanager
 async def swallowing_the_first_answer(proxy: Proxy) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A connection to the server that breaks when the first answer comes; its address, and the requests that it saw."""
+    """Forward requests to the server, and drop the first answer. Yields the address and the list of requests."""
     seen: list[bytes] = []
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,7 +58,9 @@ async def registered(simulator: Simulator) -> int:
     return number
 
 
-async def test_fifty_equal_requests_at_once_with_one_key_are_one_order(proxy: Proxy, simulator: Simulator) -> None:
+async def test_fifty_equal_requests_with_one_idempotency_key_place_one_order(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     answers = await asyncio.gather(*(ask(proxy, headers=KEY) for _ in range(50)))
     assert {status for status, _ in answers} == {200}
     assert len({str(body) for _, body in answers}) == 1
@@ -90,7 +92,9 @@ async def test_an_answer_is_replayed_in_the_requested_form_even_after_a_restart(
     assert await registered(simulator) == 1
 
 
-async def test_a_repeat_joins_the_order_while_it_runs(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
+async def test_a_repeated_request_joins_the_running_order(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         first = asyncio.create_task(ask(proxy, headers=KEY))
         await simulator.wait_for(registered=1)
@@ -104,7 +108,7 @@ async def test_a_repeat_joins_the_order_while_it_runs(start_proxy: StartProxy, s
         assert await registered(simulator) == 1
 
 
-async def test_a_failure_is_replayed_too(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_repeated_request_gets_the_same_failure(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("moderation", times=1)
     first = await ask(proxy, headers=KEY)
     async with proxy.chat(headers=KEY) as answer:
@@ -125,7 +129,7 @@ async def test_a_failure_is_replayed_too(proxy: Proxy, simulator: Simulator) -> 
     ],
     ids=str,
 )
-async def test_another_order_under_the_same_key_is_refused(
+async def test_a_different_order_with_the_same_idempotency_key_is_refused(
     proxy: Proxy, simulator: Simulator, fields: dict[str, Any]
 ) -> None:
     await ask(proxy, headers=KEY)
@@ -135,19 +139,19 @@ async def test_another_order_under_the_same_key_is_refused(
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "a\u2028b"], ids=["empty", "long", "a tab", "a line"])
-async def test_an_invalid_key_is_refused(proxy: Proxy, simulator: Simulator, key: str) -> None:
+async def test_an_invalid_idempotency_key_is_refused(proxy: Proxy, simulator: Simulator, key: str) -> None:
     status, body = await ask(proxy, headers={"idempotency-key": key})
     assert (status, body["error"]["param"]) == (400, "Idempotency-Key")
     assert await registered(simulator) == 0
 
 
-async def test_the_longest_key_is_accepted(proxy: Proxy, simulator: Simulator) -> None:
+async def test_the_longest_valid_idempotency_key_is_accepted(proxy: Proxy, simulator: Simulator) -> None:
     answers = [await ask(proxy, headers={"idempotency-key": "k" * 255}) for _ in range(2)]
     assert answers[0] == answers[1]
     assert await registered(simulator) == 1
 
 
-async def test_two_clients_with_the_same_key_have_two_orders(
+async def test_two_clients_with_the_same_idempotency_key_place_two_orders(
     proxy: Proxy, simulator: Simulator, session: aiohttp.ClientSession
 ) -> None:
     mine = await ask(proxy, headers=KEY)
@@ -157,7 +161,9 @@ async def test_two_clients_with_the_same_key_have_two_orders(
     assert await registered(simulator) == 2
 
 
-async def test_a_request_that_was_refused_leaves_its_key_free(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_refused_request_leaves_its_idempotency_key_unused(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     async with start_proxy(upstream="sora", sora_base_url=simulator.url) as proxy:
         assert (await ask(proxy, headers=KEY))[0] == 503
         assert (await ask(proxy, headers=KEY, n=9))[0] == 400
@@ -165,9 +171,7 @@ async def test_a_request_that_was_refused_leaves_its_key_free(start_proxy: Start
         assert (await ask(proxy, "another prompt", headers=KEY))[0] == 200
 
 
-async def test_a_counted_repeat_joins_the_same_order_of_the_same_client_and_no_other(
-    start_proxy: StartProxy, start_simulator: StartSimulator
-) -> None:
+async def test_an_sdk_retry_joins_only_an_equal_order(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         _, first = await ask(proxy, background=True)
         joining = asyncio.create_task(ask(proxy, headers=COUNTED))
@@ -181,7 +185,7 @@ async def test_a_counted_repeat_joins_the_same_order_of_the_same_client_and_no_o
         await simulator.wait_for(registered=3)
 
 
-async def test_a_counted_repeat_of_a_request_that_was_refused_is_an_order_of_its_own(
+async def test_an_sdk_retry_of_a_refused_request_places_a_new_order(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish", times=2)
@@ -198,13 +202,13 @@ async def test_a_counted_repeat_of_a_request_that_was_refused_is_an_order_of_its
         assert repeat["id"] == joined["id"] != first["id"]
 
 
-async def test_counted_repeats_at_once_are_one_order(proxy: Proxy, simulator: Simulator) -> None:
+async def test_simultaneous_sdk_retries_place_one_order(proxy: Proxy, simulator: Simulator) -> None:
     answers = await asyncio.gather(*(ask(proxy, headers=COUNTED) for _ in range(10)))
     assert len({body["id"] for _, body in answers}) == 1
     assert await registered(simulator) == 1
 
 
-async def test_a_key_whose_answer_was_deleted_orders_nothing(proxy: Proxy, simulator: Simulator) -> None:
+async def test_repeating_a_request_whose_answer_was_deleted_places_no_order(proxy: Proxy, simulator: Simulator) -> None:
     _, body = await ask(proxy, headers=KEY)
     async with proxy.client.delete(f"{proxy.url}/v1/chat/completions/{body['id']}") as answer:
         assert answer.status == 200
@@ -214,12 +218,12 @@ async def test_a_key_whose_answer_was_deleted_orders_nothing(proxy: Proxy, simul
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-async def test_the_sdk_whose_first_answer_is_lost_gets_the_image_that_it_ordered(
+async def test_the_sdk_gets_its_image_although_the_first_answer_is_lost(
     proxy: Proxy, simulator: Simulator, stream: bool
 ) -> None:
     async with (
         swallowing_the_first_answer(proxy) as (url, seen),
-        # Made on a thread: the SDK reads its CA bundle while it is built.
+        # The client is made in a thread, because its constructor blocks while it reads the CA bundle.
         await asyncio.to_thread(AsyncOpenAI, base_url=url, api_key=CLIENT_KEY) as client,
     ):
         answer: Any = await client.chat.completions.create(
@@ -235,7 +239,7 @@ async def test_the_sdk_whose_first_answer_is_lost_gets_the_image_that_it_ordered
     assert await registered(simulator) == 1
 
 
-async def test_images_from_the_images_api_are_ordered_once_too(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_repeated_request_of_the_images_api_places_one_order(proxy: Proxy, simulator: Simulator) -> None:
     async def order(**fields: Any) -> dict[str, Any]:
         body = {"model": "sora-1.0", "prompt": "a red fox", **fields}
         async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body, headers=KEY) as answer:

@@ -64,13 +64,13 @@ async def uploads(simulator: Simulator) -> list[int]:
         'form-data; name="image"',
     ],
 )
-async def test_an_image_is_found_however_its_part_is_named(proxy: Proxy, simulator: Simulator, head: str) -> None:
+async def test_an_image_is_found_in_every_valid_kind_of_part(proxy: Proxy, simulator: Simulator, head: str) -> None:
     status, body = await post(proxy, form((head, IMAGE[1]), PROMPT))
     assert status == 200, body
     assert await uploads(simulator) == [len(IMAGE[1])]
 
 
-async def test_fields_come_as_texts(proxy: Proxy) -> None:
+async def test_text_fields_of_a_form_are_converted(proxy: Proxy) -> None:
     fields = {"n": "2", "size": "1024x1024", "stream": "false", "output_format": "jpeg", "svg[model]": "x"}
     parts = [(f'form-data; name="{name}"', value.encode()) for name, value in fields.items()]
     status, body = await post(proxy, form(*parts, IMAGE, PROMPT))
@@ -78,7 +78,7 @@ async def test_fields_come_as_texts(proxy: Proxy) -> None:
     assert (len(body["data"]), body["output_format"], body["size"]) == (2, "jpeg", "1024x1024")
 
 
-async def test_a_form_may_come_in_chunks_of_any_size(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_form_may_arrive_in_chunks(proxy: Proxy, simulator: Simulator) -> None:
     whole = form(IMAGE, PROMPT)
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -145,13 +145,13 @@ REFUSED: dict[str, tuple[bytes, str | None, str | None]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_a_form_that_can_not_be_used_is_refused(proxy: Proxy, simulator: Simulator, case: str) -> None:
+async def test_an_unusable_form_is_refused(proxy: Proxy, simulator: Simulator, case: str) -> None:
     body, kind, param = REFUSED[case]
     status, answer = await post(proxy, body, kind=kind)
     assert status == 400, answer
     assert set(answer["error"]) == {"message", "type", "param", "code"}
     assert answer["error"]["param"] == param
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}
 
 
 @pytest.mark.parametrize(
@@ -159,12 +159,12 @@ async def test_a_form_that_can_not_be_used_is_refused(proxy: Proxy, simulator: S
     [[('form-data; name="x"', b"y")] * 20_000, [('form-data; name="x"; filename="y"', b"z" * 1000)] * 20_000],
     ids=["fields", "files"],
 )
-async def test_a_form_of_too_many_parts_is_refused(proxy: Proxy, parts: list[Part]) -> None:
+async def test_a_form_with_too_many_parts_is_refused(proxy: Proxy, parts: list[Part]) -> None:
     status, answer = await post(proxy, form(*parts))
     assert (status, answer["error"]["code"]) == (400, "invalid_body")
 
 
-async def test_a_form_that_is_too_large_is_refused_and_memory_stays_as_it_was(proxy: Proxy) -> None:
+async def test_a_form_that_is_too_large_is_refused_without_filling_memory(proxy: Proxy) -> None:
     async def endless(head: str) -> AsyncIterator[bytes]:
         yield b"--%b\r\nContent-Disposition: %b\r\n\r\n" % (BOUNDARY.encode(), head.encode())
         for _ in range(1000):
@@ -180,13 +180,13 @@ async def test_a_form_that_is_too_large_is_refused_and_memory_stays_as_it_was(pr
         try:
             _, answer = await post(proxy, endless(head))
         except aiohttp.ClientConnectionError:
-            continue  # it was cut while it still sent
+            continue  # the server cut the connection while the client still sent
         assert answer["error"]["code"] == code
     assert await asyncio.to_thread(memory) - before < 100 * 2**20
     assert (await post(proxy, form(IMAGE, PROMPT)))[0] == 200
 
 
-async def test_a_form_that_an_sdk_sends_again_orders_once(proxy: Proxy, simulator: Simulator) -> None:
+async def test_an_sdk_retry_of_a_form_places_one_order(proxy: Proxy, simulator: Simulator) -> None:
     async def post_again(count: str, image: Part) -> str:
         headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "x-stainless-retry-count": count}
         url = f"{proxy.url}/v1/images/edits"

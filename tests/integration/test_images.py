@@ -68,7 +68,7 @@ async def events_of(answer: aiohttp.ClientResponse, begun: bytes = b"") -> list[
     return [named_event(block) for block in blocks_of(begun + await answer.read())]
 
 
-async def test_an_answer_without_a_requested_form_has_both_the_bytes_and_the_link(proxy: Proxy) -> None:
+async def test_an_answer_has_bytes_and_link_if_no_form_is_requested(proxy: Proxy) -> None:
     body = await answer_of(proxy, n=2)
 
     assert len(body["data"]) == 2
@@ -118,7 +118,7 @@ async def test_the_nearest_size_of_the_back_end_is_ordered_and_shown_in_the_answ
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("webp", "webp"), ("jpeg", "jpg")])
-async def test_an_image_is_converted_once_and_stored_in_the_new_format(proxy: Proxy, wanted: str, ending: str) -> None:
+async def test_an_image_is_converted_to_the_requested_format_and_stored(proxy: Proxy, wanted: str, ending: str) -> None:
     body = await answer_of(proxy, output_format=wanted)
 
     (image,) = body["data"]
@@ -137,7 +137,7 @@ async def test_compression_makes_a_smaller_file(proxy: Proxy) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-async def test_bytes_and_formats_are_available_although_images_are_not_kept(
+async def test_bytes_and_formats_are_available_without_image_localization(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator), image_localization=False) as proxy:
@@ -149,7 +149,7 @@ async def test_bytes_and_formats_are_available_although_images_are_not_kept(
     assert bare["data"][0]["url"].startswith(simulator.url)
 
 
-async def test_the_answer_names_the_requested_model(proxy: Proxy) -> None:
+async def test_the_answer_contains_the_requested_model(proxy: Proxy) -> None:
     assert (await answer_of(proxy, model="gpt-image-1"))["model"] == "gpt-image-1"
     assert (await answer_of(proxy))["model"] == "sora-1.0"
 
@@ -191,7 +191,7 @@ async def test_an_edit_in_json_accepts_a_data_uri(proxy: Proxy, simulator: Simul
         assert [name for name, _ in await events_of(answer)] == ["image_edit.completed"]
 
 
-async def test_a_failure_is_reported_by_its_status_and_must_not_be_retried(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_failure_has_an_error_status_and_a_header_against_retries(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("moderation", prompt="dragon")
     async with ask(proxy, prompt="a dragon") as answer:
         assert answer.status == 400
@@ -208,16 +208,14 @@ async def test_a_failure_in_a_stream_is_an_error_event(proxy: Proxy, simulator: 
     assert events[0][1]["error"]["code"] == "generation_failed"
 
 
-async def test_images_that_were_not_made_are_reported_next_to_those_that_were(
-    proxy: Proxy, simulator: Simulator
-) -> None:
+async def test_missing_images_are_reported_beside_the_finished_images(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("unsafe", count=1)
     body = await answer_of(proxy, n=3)
     assert len(body["data"]) == 2
     assert [(fault["index"], fault["code"]) for fault in body["errors"]] == [(2, "result_unavailable")]
 
 
-async def test_an_image_that_can_not_be_fetched_is_reported_and_linked_at_its_own_address(
+async def test_an_image_that_cannot_be_fetched_is_linked_at_its_original_address(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("media_status", status=404)
@@ -230,7 +228,7 @@ async def test_an_image_that_can_not_be_fetched_is_reported_and_linked_at_its_ow
         ]
 
 
-async def test_an_answer_that_waits_too_long_is_a_504_with_the_id_and_the_order_continues(
+async def test_an_overdue_answer_is_504_with_the_id_and_the_order_continues(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -247,7 +245,7 @@ async def test_an_answer_that_waits_too_long_is_a_504_with_the_id_and_the_order_
             assert (await answer.text()).endswith("data: [DONE]\n\n")
 
 
-async def test_the_clients_own_timeout_ends_the_wait_before_it(
+async def test_the_wait_ends_before_the_timeout_of_the_client(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -318,14 +316,14 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("route", "fields", "param"), BAD, ids=[f"{each[0]} {str(each[1])[:40]}" for each in BAD])
-async def test_bad_input_is_refused_by_name_before_anything_is_sent(
+async def test_a_bad_parameter_is_refused_by_name_before_anything_is_sent(
     proxy: Proxy, simulator: Simulator, route: str, fields: dict[str, Any], param: str
 ) -> None:
     status, error = await error_of(proxy, route, **fields)
     assert (status, error["param"]) == (404 if param == "model" else 400, param)
     assert set(error) == {"message", "type", "param", "code"}
     assert len(error["message"]) < 500
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}
 
 
 async def test_unused_parameters_are_accepted_with_any_value(proxy: Proxy) -> None:

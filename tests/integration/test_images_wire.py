@@ -58,7 +58,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[SimulatedImage
     [pytest.param(each["profile"], each, id=f"{each['profile']}: {each['name']}") for each in EXCHANGES],
     indirect=["server"],
 )
-async def test_a_simulated_server_answers_as_the_real_one_did(
+async def test_a_simulated_server_answers_as_the_real_server_did(
     server: SimulatedImages, exchange: dict[str, Any]
 ) -> None:
     answer = await answer_to(exchange, server)
@@ -86,5 +86,5 @@ async def test_a_simulated_server_answers_as_the_real_one_did(
         ("https://a.test/x.png", "data URI"),
     ],
 )
-def test_a_value_of_another_shape_is_noticed(value: Any, shape: Any) -> None:
+def test_the_comparison_notices_a_value_of_another_shape(value: Any, shape: Any) -> None:
     assert not has_shape(value, shape)

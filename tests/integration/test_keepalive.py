@@ -1,4 +1,4 @@
-"""Whole answers that take long: the true status if it is known in time, else 200, blanks, and a complete body."""
+"""Slow answers without streaming: the true status if it is known in time, or else 200, blanks and a complete body."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.conftest import HOUR, Simulator, StartProxy, StartSimulator, fixed_se
 QUICK = {"keepalive_after": 0.1, "heartbeat_interval": 0.05}
 
 
-async def test_a_long_answer_is_200_then_blanks_then_the_completion(
+async def test_a_slow_answer_is_200_with_blanks_before_the_completion(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -39,14 +39,14 @@ async def test_a_long_answer_is_200_then_blanks_then_the_completion(
     assert "error" not in body
 
 
-async def test_a_quick_answer_has_no_blanks_and_a_length(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_quick_answer_has_a_content_length_and_no_blanks(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator)) as proxy, proxy.chat() as answer:
         raw = await answer.read()
     assert raw.startswith(b"{")
     assert int(answer.headers["content-length"]) == len(raw)
 
 
-async def test_a_quick_failure_keeps_its_status(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_quick_failure_is_answered_with_its_error_status(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("moderation", times=None)
     async with start_proxy(**in_front_of(simulator)) as proxy, proxy.chat() as answer:
         assert answer.status == 400
@@ -91,7 +91,7 @@ async def test_a_client_with_a_short_timeout_gets_the_id_in_time_and_its_order_c
     assert ended["choices"][0]["finish_reason"] == "stop"
 
 
-async def test_a_client_whose_timeout_comes_after_the_first_blanks_gets_the_error_in_the_body(
+async def test_a_timeout_after_the_first_blanks_is_reported_in_the_body(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish", times=None)
@@ -116,7 +116,7 @@ async def test_a_timeout_that_is_not_a_number_is_ignored(
         assert answer.status == 200
 
 
-async def test_an_answer_that_breaks_after_its_status_is_cut_off_and_not_answered_twice(
+async def test_an_error_after_the_status_was_sent_breaks_the_connection(
     session: aiohttp.ClientSession,
 ) -> None:
     async def breaks(request: web.Request) -> Any:

@@ -30,23 +30,21 @@ async def registered_by(simulator: Simulator) -> Counter[str]:
     return Counter(task["token"] for task in stats["tasks"])
 
 
-async def test_a_crowd_is_served_at_the_rate_of_the_accounts_without_a_single_refusal(
+async def test_many_orders_are_served_at_the_rates_of_the_accounts_without_refusals(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     limits = {"max_rpm": 12, "max_concurrent": 3}
     async with start_simulator(rpm=12, max_concurrent=3) as simulator:
         async with start_proxy(**in_front_of(simulator, *KEYS, **limits), max_queue_wait=1000) as proxy:
             assert await asyncio.gather(*(order(proxy) for _ in range(36))) == [200] * 36
-            # Every account is at its rate now: each new order waits, and nothing is sent.
+            # Every account has used up its rate: a new order waits, and nothing is sent.
             async with proxy.chat(background=True) as answer:
                 assert answer.status == 200
         assert (await simulator.stats())["refusals"] == {}
         assert await registered_by(simulator) == dict.fromkeys(KEYS, 12)
 
 
-async def test_accounts_that_can_all_serve_share_orders_by_their_weights(
-    simulator: Simulator, start_proxy: StartProxy
-) -> None:
+async def test_available_accounts_share_orders_by_their_weights(simulator: Simulator, start_proxy: StartProxy) -> None:
     async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
         for _ in range(12):
             assert await order(proxy) == 200
@@ -75,17 +73,19 @@ async def test_a_restart_does_not_reset_the_rate_of_a_key(simulator: Simulator, 
             assert await order(proxy) == 200
     async with start_proxy(**settings) as proxy:
         (key,) = proxy.pool.keys
-        assert before + 59 < key.ready_at() < after + 61  # a minute after the first; the wall clock is in between
+        assert (
+            before + 59 < key.ready_at() < after + 61
+        )  # a minute after the first order; a second allows for the wall clock
 
 
-async def test_a_key_that_was_rate_limited_is_probed_before_it_gets_an_order(
+async def test_a_rate_limited_key_is_probed_before_its_next_order(
     simulator: Simulator, start_proxy: StartProxy
 ) -> None:
     await simulator.order_fault("rate_limited", endpoint="submit", retry_after=0, times=1)
     async with start_proxy(**in_front_of(simulator, "one")) as proxy:
         assert await order(proxy) == 200
     stats = await simulator.stats()
-    assert stats["ordering"]["parameters"] == {"one": 1}
+    assert stats["requests"]["parameters"] == {"one": 1}
     assert stats["registered"] == 1
 
 
@@ -94,18 +94,18 @@ async def test_slow_probes_of_keys_do_not_delay_polls_of_running_tasks(
 ) -> None:
     await simulator.order_fault("hang", endpoint="parameters")
     tired = [f"tired-{number}" for number in range(40)]
-    # Each probe hangs for longer than the test waits.
+    # Each probe hangs for longer than the test may take.
     async with start_proxy(**in_front_of(simulator, *tired, "good"), poll_timeout=600) as proxy:
         pool = proxy.pool
         *tired_keys, good = pool.keys
         for key in tired_keys:
             pool.put(key.id, key.config, KeyMemory(unproven=True))
-        pool.changed(good)  # it is the last one to be polled
+        pool.changed(good)  # the good key is the last key to be polled
         async with asyncio.timeout(PATIENCE):
             assert await order(proxy) == 200
 
 
-async def test_an_order_that_no_key_can_take_in_time_fails_with_that_reason(
+async def test_an_order_that_waits_too_long_for_a_key_fails_with_queue_timeout(
     simulator: Simulator, start_proxy: StartProxy
 ) -> None:
     async with start_proxy(**in_front_of(simulator, "one", max_rpm=1), queue_timeout=0.3) as proxy:
@@ -116,7 +116,7 @@ async def test_an_order_that_no_key_can_take_in_time_fails_with_that_reason(
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_flood_of_one_client_does_not_delay_another_client(
+async def test_a_flood_of_orders_by_one_client_does_not_delay_another_client(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     client_keys = [{"key": "sk-of-another-client", "name": "another"}]

@@ -21,7 +21,7 @@ async def post(proxy: Proxy, route: str, body: Any) -> tuple[int, dict[str, Any]
         return answer.status, await answer.json()
 
 
-async def test_a_body_that_does_not_arrive_is_answered_with_408_and_the_next_one_gets_its_turn(
+async def test_bodies_that_do_not_arrive_do_not_block_later_requests(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never() -> AsyncIterator[bytes]:
@@ -67,7 +67,7 @@ JSON = "content-type: application/json"
 ORDER = json.dumps({"model": "sora-1.0", "background": True, "messages": [{"role": "user", "content": "a fox"}]})
 
 
-async def test_slow_bodies_do_not_delay_large_ones(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_bodies_do_not_delay_large_bodies(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 10 * PATIENCE)
     async with AsyncExitStack() as stack:
         for _ in range(8):
@@ -78,7 +78,7 @@ async def test_slow_bodies_do_not_delay_large_ones(proxy: Proxy, monkeypatch: py
 
 
 @pytest.mark.parametrize("body", [b"", b'--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nab'])
-async def test_a_form_that_does_not_arrive_is_answered_with_408_and_leaves_nothing_behind(
+async def test_a_form_that_does_not_arrive_is_answered_with_408(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)
@@ -118,13 +118,15 @@ async def test_metadata_that_does_not_arrive_is_answered_with_408(
         ([AUTHORIZED, f"content-length: {len(ORDER)}"], 100),
     ],
 )
-async def test_a_body_is_requested_only_if_it_would_be_accepted(proxy: Proxy, headers: list[str], status: int) -> None:
+async def test_status_100_is_sent_only_if_the_body_would_be_accepted(
+    proxy: Proxy, headers: list[str], status: int
+) -> None:
     headers = [JSON, "expect: 100-continue", *headers]
     async with sending(proxy, "/v1/chat/completions", *headers) as answer:
         assert (await head_of(answer)).startswith(f"HTTP/1.1 {status} ")
 
 
-async def test_a_requested_body_is_answered(proxy: Proxy) -> None:
+async def test_a_client_that_expects_status_100_gets_its_answer(proxy: Proxy) -> None:
     large = f"{ORDER}{' ' * (MIB // 2)}"
     async with proxy.client.post(f"{proxy.url}/v1/chat/completions", data=large.encode(), expect100=True) as answer:
         assert answer.status == 200

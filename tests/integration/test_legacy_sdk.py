@@ -35,7 +35,7 @@ async def retrieved(proxy: Proxy, path: str, **headers: str) -> tuple[str, str]:
 
 
 @LEGACY
-async def test_a_refusal_is_an_error_for_the_legacy_sdk_on_every_path(
+async def test_the_legacy_sdk_gets_finish_reason_error_for_a_refusal_on_every_path(
     proxy: Proxy, simulator: Simulator, headers: dict[str, str]
 ) -> None:
     generation_id = await refused(proxy, simulator)
@@ -45,7 +45,9 @@ async def test_a_refusal_is_an_error_for_the_legacy_sdk_on_every_path(
         assert await retrieved(proxy, path, **CURRENT) == ("content_filter", REFUSED)
 
 
-async def test_a_refusal_is_an_error_for_everybody_on_the_route_of_sora_api(proxy: Proxy, simulator: Simulator) -> None:
+async def test_every_client_gets_finish_reason_error_on_the_route_of_sora_api(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     generation_id = await refused(proxy, simulator)
     for path in (f"/v1/generation/{generation_id}", f"/openai/v1/generation/{generation_id}"):
         assert await retrieved(proxy, path, **CURRENT) == ("error", REFUSED)
@@ -53,7 +55,7 @@ async def test_a_refusal_is_an_error_for_everybody_on_the_route_of_sora_api(prox
 
 @LEGACY
 @pytest.mark.parametrize("fault", ["policy", "moderation", "fail"])
-async def test_a_failed_order_of_the_legacy_sdk_is_a_completion(
+async def test_a_failed_order_of_the_legacy_sdk_is_answered_with_a_completion(
     proxy: Proxy, simulator: Simulator, headers: dict[str, str], fault: str
 ) -> None:
     await simulator.order_fault(fault)
@@ -67,7 +69,7 @@ async def test_a_failed_order_of_the_legacy_sdk_is_a_completion(
         assert await answer.json() == created
 
 
-async def test_a_late_failure_is_reported_to_the_legacy_sdk_like_an_early_one(
+async def test_the_legacy_sdk_gets_finish_reason_error_for_a_late_failure(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation")
@@ -82,7 +84,7 @@ async def test_a_late_failure_is_reported_to_the_legacy_sdk_like_an_early_one(
     ("fields", "status"),
     [({"model": "gpt-9"}, 404), ({"n": 9}, 400), ({"headers": BY_NAME | {"Authorization": "Bearer no"}}, 401)],
 )
-async def test_a_request_of_the_legacy_sdk_that_orders_nothing_is_an_error(
+async def test_an_invalid_request_of_the_legacy_sdk_gets_an_error_status(
     proxy: Proxy, fields: dict[str, Any], status: int
 ) -> None:
     async with proxy.chat(**({"headers": BY_NAME} | fields)) as answer:
@@ -90,9 +92,7 @@ async def test_a_request_of_the_legacy_sdk_that_orders_nothing_is_an_error(
         assert (await answer.json())["error"]["message"]
 
 
-async def test_an_order_of_the_legacy_sdk_that_is_not_accepted_is_an_error(
-    start_proxy: StartProxy, simulator: Simulator
-) -> None:
+async def test_the_legacy_sdk_gets_429_while_the_queue_is_full(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish")
     settings = in_front_of(simulator, max_concurrent=1) | {"max_queue": 1}
     async with start_proxy(**settings) as proxy:
@@ -104,16 +104,14 @@ async def test_an_order_of_the_legacy_sdk_that_is_not_accepted_is_an_error(
             assert answer.status == 429
 
 
-async def test_a_failed_stream_of_the_legacy_sdk_finishes_and_can_be_resumed_after_any_chunk(
-    proxy: Proxy, simulator: Simulator
-) -> None:
+async def test_a_failed_stream_of_the_legacy_sdk_ends_and_can_be_resumed(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("fail")
     async with proxy.chat(stream=True, headers=BY_NAME) as answer:
         blocks = blocks_of(await answer.read())
         path = f"{proxy.url}/v1/chat/completions/{answer.headers['x-generation-id']}"
     *_, reason, done = blocks
     assert b'"finish_reason":"error"' in reason
-    assert b'"error":' not in b"".join(blocks)  # the SDK would raise
+    assert b'"error":' not in b"".join(blocks)  # an error object would make the SDK raise an error
     assert done == b"data: [DONE]"
     for position, number in enumerate(numbers_of(blocks), 1):
         query = {"stream": "true", "starting_after": str(number)}
@@ -122,7 +120,7 @@ async def test_a_failed_stream_of_the_legacy_sdk_finishes_and_can_be_resumed_aft
 
 
 @pytest.mark.parametrize("name", ["chatcmpl-123456789abcdef", "%ed%a0%80", "x" * 500])
-async def test_an_id_that_does_not_exist_ends_the_loop_of_the_legacy_sdk_only(proxy: Proxy, name: str) -> None:
+async def test_only_the_legacy_sdk_gets_a_completion_for_an_unknown_id(proxy: Proxy, name: str) -> None:
     path = f"/v1/chat/completions/{name}"
     reason, why = await retrieved(proxy, path, **BY_NAME)
     assert reason == "error"

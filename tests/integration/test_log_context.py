@@ -1,4 +1,4 @@
-"""Log lines have the ids of the order or request that they concern, and of no other."""
+"""Log lines contain the ids of their own order or request, and no other ids."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ async def place(proxy: Proxy, name: str) -> str:
 
 
 async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedComfyUI) -> tuple[str, str]:
-    """The ids of two orders that one key has at the same time; the first has started all that both need."""
+    """The ids of two orders on one key. The first order has ended, and started the tasks that both orders share."""
     (key,) = proxy.pool.keys
     proxy.pool.put(key.id, key.config.model_copy(update={"max_concurrent": 2}))
     first = await place(proxy, FIRST)
@@ -34,7 +34,7 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
     await server.advance(STEP)
     assert (await proxy.ended(first))["choices"][0]["finish_reason"] == "stop"
 
-    async def one_left() -> bool:  # the end of the first order has been logged
+    async def one_left() -> bool:  # then the end of the first order has been logged
         return len(proxy.app[SUPERVISOR].unfinished) == 1
 
     await eventually(one_left)
@@ -43,7 +43,7 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
 
 @dataclass
 class Scene:
-    """A ComfyUI behind our server, and two orders of which the first has been made."""
+    """A ComfyUI behind our server, and two orders, the first of which has ended."""
 
     server: SimulatedComfyUI
     proxy: Proxy

@@ -28,7 +28,7 @@ DAY = 86400.0
 
 
 def losing(sora: Sora, *tasks: Order | None) -> None:
-    """Lose the next answer, and register `tasks`, in which None is the order itself."""
+    """Lose the next answer, and register `tasks`, where None stands for the order itself."""
 
     async def lose(order: Order) -> web.StreamResponse:
         sora.on_order = sora.take
@@ -50,7 +50,7 @@ async def made(proxy: Proxy, prompt: str = "a red fox") -> str:
 # --- Lists without prompts --------------------------------------------------------------------------------------------
 
 
-async def test_a_task_without_a_prompt_that_is_older_than_the_order_is_not_mistaken_for_it(
+async def test_an_older_task_without_a_prompt_is_not_mistaken_for_the_order(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.tells_prompts = False
@@ -63,24 +63,20 @@ async def test_a_task_without_a_prompt_that_is_older_than_the_order_is_not_mista
     assert len(sora.orders) == 3
 
 
-async def test_a_task_without_a_prompt_that_is_newer_than_the_order_is_taken_for_it(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_the_only_newer_task_without_a_prompt_is_taken_for_the_order(start_proxy: StartProxy, sora: Sora) -> None:
     sora.tells_prompts = False
     async with start_proxy(**in_front_of(sora)) as proxy:
         await made(proxy, "the first list tells no prompts")
         await made(proxy, "what was listed before this order was noted")
         sora.register(SOMEBODY_ELSE)
-    async with start_proxy(**in_front_of(sora)) as proxy:  # which still knows the task
+    async with start_proxy(**in_front_of(sora)) as proxy:  # the restarted server still knows the task
         losing(sora, None)
         assert sora.result_of("task_4") in await made(proxy)
 
     assert len(sora.orders) == 3
 
 
-async def test_two_new_tasks_without_prompts_end_the_order_rather_than_show_another_clients_image(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_a_lost_order_fails_if_two_new_tasks_have_no_prompts(start_proxy: StartProxy, sora: Sora) -> None:
     sora.tells_prompts = False
     async with start_proxy(**in_front_of(sora)) as proxy:
         await made(proxy, "the first list tells no prompts")
@@ -93,7 +89,7 @@ async def test_two_new_tasks_without_prompts_end_the_order_rather_than_show_anot
     assert len(sora.orders) == 2
 
 
-async def test_tasks_that_were_listed_before_an_intent_are_known_after_a_restart(
+async def test_tasks_listed_before_an_intent_are_known_after_a_restart(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     sora.tells_prompts = False
@@ -107,7 +103,7 @@ async def test_tasks_that_were_listed_before_an_intent_are_known_after_a_restart
     assert sora.orders == []
 
 
-async def test_an_intent_without_a_list_of_older_tasks_adopts_no_task_and_is_not_sent_again(
+async def test_an_intent_without_a_list_of_older_tasks_fails_and_is_not_sent_again(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     sora.tells_prompts = False
@@ -121,7 +117,7 @@ async def test_an_intent_without_a_list_of_older_tasks_adopts_no_task_and_is_not
     assert sora.orders == []
 
 
-async def test_lists_with_prompts_need_no_call_before_an_order(
+async def test_no_list_is_read_before_an_order_if_lists_contain_prompts(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     before = generation()
@@ -137,7 +133,7 @@ async def test_lists_with_prompts_need_no_call_before_an_order(
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
 @pytest.mark.parametrize("strangers", [0, 1], ids=["alone", "beside a stranger"])
 @pytest.mark.parametrize("prompts", [True, False], ids=["prompts", "no prompts"])
-async def test_an_order_lost_on_a_fresh_data_folder_is_searched_for_like_any_other(
+async def test_an_order_lost_on_a_fresh_data_folder_is_found_or_sent_again(
     start_proxy: StartProxy, sora: Sora, registered: bool, strangers: int, prompts: bool
 ) -> None:
     sora.tells_prompts = prompts
@@ -154,7 +150,7 @@ async def test_an_order_lost_on_a_fresh_data_folder_is_searched_for_like_any_oth
 # --- Clocks -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_clock_that_was_years_ahead_makes_no_order_twice(
+async def test_an_intent_dated_years_ahead_is_still_found_and_not_sent_again(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     lost = generation()
@@ -169,7 +165,7 @@ async def test_a_clock_that_was_years_ahead_makes_no_order_twice(
     assert sora.orders == []
 
 
-async def test_an_order_that_ended_while_the_server_was_down_for_days_is_fetched(
+async def test_an_image_finished_while_the_server_was_down_for_days_is_fetched(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     running = generation()
@@ -202,7 +198,7 @@ async def test_refusals_do_not_count_as_lost_orders(start_proxy: StartProxy, sor
     assert sora.registered == 1
 
 
-async def test_an_order_whose_task_no_list_can_show_fails_and_is_not_sent_again(
+async def test_an_order_with_an_unusable_task_id_fails_and_is_not_sent_again(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def take(_order: Order) -> web.StreamResponse:
@@ -217,10 +213,10 @@ async def test_an_order_whose_task_no_list_can_show_fails_and_is_not_sent_again(
 # --- Results ----------------------------------------------------------------------------------------------------------
 
 
-async def test_results_at_new_addresses_are_identified_by_their_ids_whatever_their_order(
+async def test_results_at_new_addresses_are_matched_by_id_and_not_by_position(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
-    """The first addresses have expired when they are fetched; the next list gives new ones, the other way round."""
+    """The first addresses have expired when they are fetched; the next list has new addresses in reverse order."""
 
     def results(task: Task, names: list[str]) -> None:
         task["generations"] = [{"id": name[0], "url": f"{sora.url}/media/{name}.gif"} for name in names]

@@ -1,4 +1,4 @@
-"""A back end with OpenAI's Images API, in front of a server that sends the answers of the test."""
+"""A back end with OpenAI's Images API, in front of a server whose answers each test sets."""
 
 import asyncio
 import base64
@@ -13,6 +13,8 @@ import pytest
 from aiohttp import web
 
 from sora_proxy.api.context import BACKENDS_IN_USE
+from sora_proxy.api.reference.answer_schemas import ChatCompletion, ImagesAnswer
+from sora_proxy.api.responses.schemas import ResponseAnswer
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.orders.backend import Backend
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, app_for
@@ -101,7 +103,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("status", "body"), KEYS)
-async def test_a_fault_of_the_account_takes_it_out_of_service_and_another_one_makes_the_image(
+async def test_a_rejected_key_is_out_of_service_and_another_key_makes_the_image(
     start_proxy: StartProxy, server: OpenAIServer, status: int, body: Any
 ) -> None:
     server.answers = [answer(status, body)]
@@ -127,7 +129,7 @@ LIMIT = "Rate limit reached for gpt-image-1.5 (for limit gpt-image) in organizat
         ({}, "a limit (for limit dall-e)", MODEL, 1),
     ],
 )
-async def test_a_rate_limit_makes_the_key_cool_down_for_its_models_and_for_the_stated_time(
+async def test_a_rate_limit_applies_to_one_model_family_for_the_stated_time(
     start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], message: str, family: str, seconds: float
 ) -> None:
     server.answers = [answer(429, error("rate_limit_exceeded", "requests", message), **headers)]
@@ -163,7 +165,7 @@ async def test_the_last_order_within_a_limit_makes_the_key_cool_down_for_its_mod
 
 @pytest.mark.parametrize("headers", [{}, {"x_ratelimit_remaining_requests": "3", "x_ratelimit_reset_requests": "9s"}])
 @pytest.mark.parametrize("reset", ["", "soon", "-1s", "0s"])
-async def test_no_other_headers_make_a_key_cool_down(
+async def test_headers_without_an_exhausted_limit_cause_no_cooldown(
     start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], reset: str
 ) -> None:
     more = headers or {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": reset}
@@ -173,18 +175,20 @@ async def test_no_other_headers_make_a_key_cool_down(
         assert not await is_cooling_down(proxy)
 
 
-async def test_usage_is_passed_on_as_the_back_end_counted_it(start_proxy: StartProxy, server: OpenAIServer) -> None:
+async def test_the_usage_that_the_back_end_reports_is_passed_on(start_proxy: StartProxy, server: OpenAIServer) -> None:
     details = {"text_tokens": 9, "image_tokens": 41}
     counts = {"input_tokens": 50, "input_tokens_details": details, "output_tokens": 1056, "total_tokens": 1106}
     usage = counts | {"cost_in_usd_ticks": 400000}
     odd = {"text": "none of yours", "many": 10**30, "less": -1, "Bad name": 1, "sure": True, "deep": {"deeper": {}}}
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage | odd})]
     async with start_proxy(backends=[entry(server)]) as proxy:
-        assert (await generate(proxy))[1]["usage"] == usage | {"deep": {}}
+        made = (await generate(proxy))[1]
+        assert made["usage"] == usage | {"deep": {}}
+        ImagesAnswer.model_validate(made, strict=True)  # the document allows the figures of back ends
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage}) for _ in range(2)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         async with proxy.chat(model=MODEL) as found:
-            chat = (await found.json())["usage"]
+            chat = ChatCompletion.model_validate_json(await found.read(), strict=True).usage.model_dump()
         assert chat == {
             "cost_in_usd_ticks": 400000,
             "prompt_tokens": 50,
@@ -192,8 +196,9 @@ async def test_usage_is_passed_on_as_the_back_end_counted_it(start_proxy: StartP
             "total_tokens": 1106,
         }
         async with proxy.client.post(f"{proxy.url}/v1/responses", json={"model": MODEL, "input": "a fox"}) as found:
-            response = (await found.json())["usage"]
-        assert (response["input_tokens"], response["output_tokens"], response["total_tokens"]) == (50, 1056, 1106)
+            response = ResponseAnswer.model_validate_json(await found.read(), strict=True).usage
+        assert response is not None
+        assert (response.input_tokens, response.output_tokens, response.total_tokens) == (50, 1056, 1106)
 
 
 @pytest.mark.parametrize("usage", [None, [], "12", {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "many"}])
@@ -246,7 +251,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("body", FORMS)
-async def test_an_image_comes_in_each_form_that_servers_have(
+async def test_an_image_is_found_in_each_form_of_answer(
     start_proxy: StartProxy, server: OpenAIServer, body: Any
 ) -> None:
     server.answers = [answer(200, body)]
@@ -265,7 +270,7 @@ async def test_a_large_image_in_one_line_arrives_whole(start_proxy: StartProxy, 
         assert base64.b64decode(found["data"][0]["b64_json"]) == large
 
 
-async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_room(
+async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_disk_space(
     server: OpenAIServer, tmp_path: Path
 ) -> None:
     large = image_of("a red fox") + bytes(3_000_000)
@@ -287,7 +292,7 @@ async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_room(
 
 
 @pytest.mark.parametrize("relative", [True, False])
-async def test_a_result_at_an_address_is_requested_until_it_arrives_and_never_ordered_again(
+async def test_a_linked_image_is_requested_until_it_arrives_and_ordered_once(
     start_proxy: StartProxy, server: OpenAIServer, relative: bool
 ) -> None:
     server.file_statuses = [500, 500, 200]
@@ -335,7 +340,7 @@ async def test_a_result_on_a_private_host_is_not_fetched(start_proxy: StartProxy
     await runner.cleanup()
 
 
-async def test_the_next_key_gets_the_same_edit(start_proxy: StartProxy, server: OpenAIServer) -> None:
+async def test_an_edit_is_sent_unchanged_to_the_next_key(start_proxy: StartProxy, server: OpenAIServer) -> None:
     server.answers = [answer(401, error("invalid_api_key"))]
     keys = [{"key": "one"}, {"key": "two"}]
     form = aiohttp.FormData({"prompt": "at night", "model": MODEL})
@@ -350,7 +355,7 @@ async def test_the_next_key_gets_the_same_edit(start_proxy: StartProxy, server: 
     assert (server.received.references, server.received.mask) == ([("image/gif", GIF)], ("image/gif", GIF))
 
 
-async def test_a_server_that_can_not_be_reached_is_not_an_unknown_outcome(
+async def test_an_order_fails_over_if_the_server_is_unreachable(
     start_proxy: StartProxy, server: OpenAIServer, silent: int
 ) -> None:
     dead = entry(server, "dead", base_url=f"http://127.0.0.1:{silent}")
@@ -379,7 +384,7 @@ async def listed(proxy: Proxy) -> dict[str, dict[str, Any]]:
     return {each["id"]: each["capabilities"] for each in models if "alias_of" not in each}
 
 
-async def test_a_list_of_models_may_come_in_pieces(start_proxy: StartProxy, server: OpenAIServer) -> None:
+async def test_a_list_of_models_may_arrive_in_pieces(start_proxy: StartProxy, server: OpenAIServer) -> None:
     server.many_models = 3000
     async with start_proxy(backends=[entry(server, models=None)]) as proxy:
 
@@ -397,7 +402,7 @@ async def test_a_list_of_models_may_come_in_pieces(start_proxy: StartProxy, serv
         (("dreamshaper", "mine"), ["dreamshaper", "mine"]),
     ],
 )
-async def test_only_the_image_models_of_a_local_server_are_listed_if_their_names_distinguish_them(
+async def test_models_of_a_local_server_are_filtered_by_name_if_possible(
     start_proxy: StartProxy, server: OpenAIServer, names: tuple[str, ...], made: list[str]
 ) -> None:
     server.names = names
@@ -409,7 +414,7 @@ async def test_only_the_image_models_of_a_local_server_are_listed_if_their_names
         await eventually(all_listed)
 
 
-async def test_a_model_that_only_the_operator_names_has_the_capabilities_of_its_family(
+async def test_a_model_listed_only_by_the_operator_has_the_capabilities_of_its_family(
     start_proxy: StartProxy, server: OpenAIServer
 ) -> None:
     models = ["dall-e-3", "gpt-image-2-of-mine", "else"]
@@ -451,7 +456,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
+async def test_a_hostile_answer_affects_only_its_own_order(
     start_proxy: StartProxy, server: OpenAIServer, hostile: str
 ) -> None:
     given = HOSTILE[hostile]
@@ -463,7 +468,7 @@ async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
     assert len(server.bodies) == 2
 
 
-async def test_images_that_nobody_ordered_are_discarded(
+async def test_images_beyond_the_requested_number_are_discarded(
     start_proxy: StartProxy, server: OpenAIServer, tmp_path: Path
 ) -> None:
     large = base64.b64encode(GIF + bytes(6000)).decode()
@@ -489,7 +494,7 @@ async def test_an_image_that_is_too_large_fails_and_is_not_ordered_again(
 # --- Through a proxy --------------------------------------------------------------------------------------------------
 
 
-async def test_everything_goes_through_a_socks_proxy_that_knows_where_the_server_is(
+async def test_all_calls_go_through_a_socks_proxy_that_resolves_the_server_name(
     start_proxy: StartProxy, server: OpenAIServer, serve: Serve
 ) -> None:
     port = int(server.url.rpartition(":")[2])
@@ -507,7 +512,7 @@ async def test_everything_goes_through_a_socks_proxy_that_knows_where_the_server
     assert server.file_keys == ["Bearer key-of-images"]
 
 
-async def test_a_broken_proxy_is_blamed_and_not_the_key(
+async def test_a_broken_proxy_makes_the_egress_cool_down_and_not_the_key(
     start_proxy: StartProxy, server: OpenAIServer, silent: int
 ) -> None:
     for scheme in ("http", "socks5"):
@@ -522,7 +527,9 @@ async def test_a_broken_proxy_is_blamed_and_not_the_key(
 # --- UPSTREAM=openai --------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_and_an_address_are_enough(start_proxy: StartProxy, server: OpenAIServer) -> None:
+async def test_a_key_and_an_address_are_enough_to_configure_openai(
+    start_proxy: StartProxy, server: OpenAIServer
+) -> None:
     settings = {"upstream": "openai", "openai_api_key": "sk-of-openai", "openai_base_url": server.url}
     for _ in range(2):
         async with start_proxy(**settings, openai_profile="openai") as proxy:
@@ -547,7 +554,7 @@ async def test_a_local_server_needs_no_key(start_proxy: StartProxy, server: Open
     assert server.keys == [None]
 
 
-async def test_a_key_in_the_environment_alone_spends_nothing(
+async def test_an_openai_key_alone_does_not_replace_the_simulator(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with start_proxy(openai_api_key="sk-of-openai") as proxy:

@@ -17,7 +17,7 @@ from tests.api_page import ApiPage, text_of
 from tests.conftest import Proxy, Simulator, StartProxy
 
 
-async def test_answers_match_the_document(proxy: Proxy, simulator: Simulator) -> None:
+async def test_answers_match_the_api_document(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat(store=True, metadata={"k": "v"}) as answer:
         made = ChatCompletion.model_validate_json(await answer.read(), strict=True)
     async with proxy.chat("Provide a concise, 5-word-or-less title for the conversation") as answer:
@@ -42,7 +42,7 @@ async def test_answers_match_the_document(proxy: Proxy, simulator: Simulator) ->
             kind.model_validate_json(await answer.read(), strict=True)
 
 
-async def test_the_page_has_no_scripts_and_loads_nothing(proxy: Proxy) -> None:
+async def test_the_api_page_has_no_scripts_and_loads_nothing(proxy: Proxy) -> None:
     async with proxy.client.get(f"{proxy.url}/docs", headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"
@@ -69,7 +69,7 @@ async def test_the_page_has_no_scripts_and_loads_nothing(proxy: Proxy) -> None:
         ("a:b:c", None),
     ],
 )
-async def test_the_commands_of_the_page_call_the_host_that_the_browser_named(
+async def test_the_commands_of_the_api_page_call_the_host_of_the_request(
     proxy: Proxy, host: str, origin: str | None
 ) -> None:
     async with proxy.client.get(f"{proxy.url}/docs", headers={"host": host}) as answer:
@@ -78,7 +78,7 @@ async def test_the_commands_of_the_page_call_the_host_that_the_browser_named(
     assert commands["GET /health"] == f"curl '{origin or f'http://localhost:{port}'}/health'"
 
 
-async def test_the_commands_of_the_page_call_the_public_address(start_proxy: StartProxy) -> None:
+async def test_the_commands_of_the_api_page_call_the_public_address(start_proxy: StartProxy) -> None:
     settings = {"base_url": "https://images.example.com/v"}
     async with start_proxy(**settings) as proxy, proxy.client.get(f"{proxy.url}/docs") as answer:
         commands = dict(ApiPage.read(await answer.read()).commands())

@@ -1,4 +1,4 @@
-"""Orders that take too long: their clients' wait ends, and the orders continue."""
+"""The wait of a client ends if its order takes too long, and the order continues."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ async def wait_in_vain(proxy: Proxy) -> str:
 
 
 @pytest.mark.parametrize(("path", "body"), FORMS.values(), ids=list(FORMS))
-async def test_the_clients_wait_ends_and_the_order_continues_to_its_image(
+async def test_an_order_continues_after_the_wait_of_its_client_has_ended(
     start_proxy: StartProxy, start_simulator: StartSimulator, path: str, body: dict[str, Any]
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **SHORT) as proxy:
@@ -47,14 +47,14 @@ async def test_the_clients_wait_ends_and_the_order_continues_to_its_image(
         assert '"generation_timeout"' in text
         assert "[DONE]" not in text
         generation_id = answer.headers["x-generation-id"]
-        assert generation_id.removeprefix("chatcmpl-") in text  # by whatever name the route gives it
+        assert generation_id.removeprefix("chatcmpl-") in text  # each route has its own prefix for the id
         assert await status_of(proxy, generation_id) == "in_progress"
         await simulator.let_pass()
         assert (await proxy.ended(generation_id))["choices"][0]["finish_reason"] == "stop"
         assert await status_of(proxy, generation_id) == "completed"
 
 
-async def test_a_resumed_stream_ends_with_the_timeout_too_until_the_order_has_ended(
+async def test_resumed_streams_end_with_a_timeout_until_the_order_has_ended(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **SHORT) as proxy:
@@ -73,7 +73,7 @@ async def test_a_resumed_stream_ends_with_the_timeout_too_until_the_order_has_en
             assert b"event: completed" in blocks_of(await answer.read())[-1]
 
 
-async def test_a_client_that_does_not_wait_gets_no_error_about_the_end_of_its_wait(
+async def test_a_background_request_for_an_overdue_order_gets_no_timeout(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **SHORT) as proxy:
@@ -101,7 +101,7 @@ async def test_an_overdue_order_keeps_its_slot(start_proxy: StartProxy, start_si
             await simulator.wait_for(registered=2)
 
 
-async def test_an_order_is_finally_given_up_and_its_outcome_never_changes(
+async def test_an_order_that_was_given_up_never_changes_its_outcome(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, serve_receiver() as receiver:
@@ -131,7 +131,9 @@ async def test_a_webhook_reports_the_final_outcome(start_proxy: StartProxy, star
             assert (await receiver.until(1)).event["type"] == "generation.completed"
 
 
-async def test_a_restart_gives_clients_a_new_wait(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
+async def test_the_wait_of_clients_starts_anew_after_a_restart(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
     async with start_simulator(seconds=HOUR) as simulator:
         async with start_proxy(**in_front_of(simulator), **SHORT) as proxy:
             generation_id = await wait_in_vain(proxy)
@@ -142,7 +144,7 @@ async def test_a_restart_gives_clients_a_new_wait(start_proxy: StartProxy, start
                 assert (await read_stream(answer)).done
 
 
-async def test_a_lost_order_that_can_not_be_searched_for_ends_only_when_it_is_given_up(
+async def test_an_order_stays_in_progress_while_every_search_for_it_fails(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator() as simulator:

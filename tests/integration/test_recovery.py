@@ -1,4 +1,4 @@
-"""Orders survive odd answers, restarts at every point and stops: each is made once, and none are crossed."""
+"""Orders survive odd answers, restarts at every point and stops: each order is made once, and gets its own image."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ async def until_no_inputs_in(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [201, 202, 302, 404, 409, 500])
-async def test_an_order_without_a_definite_refusal_is_searched_for_and_made_once(
+async def test_an_order_with_an_odd_answer_is_searched_for_and_made_once(
     start_proxy: StartProxy, sora: Sora, status: int
 ) -> None:
     async def take_oddly(order: Order) -> web.StreamResponse:
@@ -63,7 +63,7 @@ async def test_an_order_without_a_definite_refusal_is_searched_for_and_made_once
     assert len(sora.orders) == 1
 
 
-async def test_an_order_answered_by_a_redirect_to_nowhere_is_searched_for_and_made_once(
+async def test_an_order_answered_by_an_invalid_redirect_is_searched_for_and_made_once(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def take_oddly(order: Order) -> web.StreamResponse:
@@ -77,7 +77,9 @@ async def test_an_order_answered_by_a_redirect_to_nowhere_is_searched_for_and_ma
     assert len(sora.orders) == 1
 
 
-async def test_a_list_that_breaks_its_reader_is_only_a_failed_poll(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_list_answered_by_an_invalid_redirect_is_only_a_failed_poll(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     sora.odd_lists = [web.Response(status=302, headers={"location": "http://["}) for _ in range(2)]
     async with start_proxy(**in_front_of(sora), generation_timeout=PATIENCE) as proxy, proxy.chat() as answer:
         assert answer.status == 200
@@ -107,7 +109,7 @@ async def test_an_unforeseen_error_in_a_poll_does_not_end_polling(start_proxy: S
     assert upstream.looks == 2
 
 
-async def test_an_unforeseen_error_between_two_calls_does_not_end_polling(
+async def test_an_unforeseen_error_between_two_polls_does_not_end_polling(
     start_proxy: StartProxy, sora: Sora, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.orders.watcher.MAX_INTERVAL_SECONDS", 0.02)
@@ -158,7 +160,7 @@ async def test_a_key_that_needs_an_operator_is_not_revived_by_successful_polls(
         looks = sora.looks["tired"]
         await sora.until(
             lambda: sora.looks["tired"] >= looks + 3
-        )  # its first task is still followed, and polls go well
+        )  # the first task is still polled, and the polls succeed
         for _ in range(3):
             await place_one()
 
@@ -169,7 +171,7 @@ async def test_a_key_that_needs_an_operator_is_not_revived_by_successful_polls(
 
 
 def holding_orders(sora: Sora) -> asyncio.Event:
-    """Have the back end take orders only once the event is set that is returned."""
+    """Make the back end accept orders only after the returned event is set."""
     go = asyncio.Event()
 
     async def take_later(order: Order) -> web.StreamResponse:
@@ -180,7 +182,7 @@ def holding_orders(sora: Sora) -> asyncio.Event:
     return go
 
 
-async def test_refused_orders_leave_no_image_behind_and_accepted_ones_keep_theirs_until_they_end(
+async def test_reference_images_are_stored_only_for_accepted_orders_until_they_end(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     async def burst() -> list[int]:
@@ -203,7 +205,7 @@ async def test_refused_orders_leave_no_image_behind_and_accepted_ones_keep_their
     assert len(sora.orders) == statuses[200]
 
 
-async def test_a_start_removes_the_images_that_no_order_needs_and_keeps_the_others(
+async def test_a_start_removes_only_reference_images_that_no_order_needs(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     def store_input(name: str) -> None:
@@ -227,12 +229,12 @@ async def test_a_start_removes_the_images_that_no_order_needs_and_keeps_the_othe
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
-async def test_a_lost_order_and_an_older_queued_one_with_the_same_prompt_are_each_made_once_and_not_crossed(
+async def test_a_lost_and_a_queued_order_with_the_same_prompt_are_not_confused(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path, registered: bool
 ) -> None:
     async def take_slowly(order: Order) -> web.StreamResponse:
         task = sora.register(order)
-        await asyncio.sleep(0.3)  # the list shows it long before the answer with its id
+        await asyncio.sleep(0.3)  # the list shows the task long before the answer with the task's id
         return web.json_response({"id": task["id"]})
 
     queued, lost = generation(), generation()
@@ -273,7 +275,7 @@ async def test_a_restart_resumes_every_order_from_its_last_state(
 # --- The stop ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_stop_waits_for_the_answer_to_an_order_on_the_wire_and_refuses_new_ones(
+async def test_a_stop_waits_for_the_answer_to_a_submit_and_refuses_new_orders(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     go = holding_orders(sora)
@@ -295,7 +297,7 @@ async def test_a_stop_waits_for_the_answer_to_an_order_on_the_wire_and_refuses_n
     assert len(sora.orders) == 1
 
 
-async def test_orders_that_arrive_while_the_server_stops_are_refused_or_on_disk(
+async def test_orders_that_arrive_while_the_server_stops_are_refused_or_stored(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def arrive(proxy: Proxy) -> str | None:
@@ -306,7 +308,7 @@ async def test_orders_that_arrive_while_the_server_stops_are_refused_or_on_disk(
     async with start_proxy(**in_front_of(sora)) as proxy:
         supervisor = proxy.app[SUPERVISOR]
         arriving = [asyncio.create_task(arrive(proxy)) for _ in range(20)]
-        await turns_until(lambda: supervisor._arriving)  # an order is on its way to the disk
+        await turns_until(lambda: supervisor._arriving)  # an order is being stored
         assert await supervisor.stop(PATIENCE)
         assert not supervisor._arriving
         taken = [generation_id for generation_id in await asyncio.gather(*arriving) if generation_id]

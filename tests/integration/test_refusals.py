@@ -1,4 +1,4 @@
-"""Refusals that concern neither a key nor an egress: the order is offered again for a while, and no key is blamed."""
+"""After refusals that concern neither a key nor an egress, the order is sent again, and no key is blamed."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.eventually import eventually
 from tests.sora_server import OnOrder, Order, Sora, in_front_of, place
 
 FOUR_KEYS = upstream_keys("one", "two", "three", "four")
-SHORT = 0.5  # seconds for which an order may be refused; it is sent again after one
+SHORT = 0.5  # seconds for which an order may be refused; a refused order is sent again after one second
 
 
 async def rejected(_order: Order) -> web.StreamResponse:
@@ -29,7 +29,7 @@ def faults_of_keys(proxy: Proxy) -> set[int]:
 
 
 @pytest.mark.parametrize("refuse", [rejected, unprocessable])
-async def test_a_refusal_without_the_back_ends_own_error_object_does_not_blame_the_prompt(
+async def test_an_order_refused_without_an_error_object_is_sent_again(
     start_proxy: StartProxy, sora: Sora, refuse: OnOrder
 ) -> None:
     async def refuse_once(order: Order) -> web.StreamResponse:
@@ -44,7 +44,7 @@ async def test_a_refusal_without_the_back_ends_own_error_object_does_not_blame_t
 
 
 @pytest.mark.parametrize("refuse", [rejected, unprocessable])
-async def test_a_lasting_refusal_without_an_error_object_blames_neither_the_prompt_nor_all_keys(
+async def test_a_lasting_refusal_without_an_error_object_is_reported_as_unavailable(
     start_proxy: StartProxy, sora: Sora, refuse: OnOrder
 ) -> None:
     sora.on_order = refuse
@@ -55,15 +55,13 @@ async def test_a_lasting_refusal_without_an_error_object_blames_neither_the_prom
         assert answer.status == 502
         assert (await answer.json())["error"]["code"] == "upstream_unavailable"
 
-    assert len(sora.orders) == 2  # however many keys are idle
+    assert len(sora.orders) == 2  # the number of idle keys does not matter
 
 
 # --- A server that can't be reached -----------------------------------------------------------------------------------
 
 
-async def test_an_order_outlives_a_restart_of_the_back_end_however_many_keys_are_idle(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_an_order_survives_a_restart_of_its_back_end(start_proxy: StartProxy, sora: Sora) -> None:
     port = int(sora.url.rpartition(":")[2])
     await sora.runner.cleanup()
     async with start_proxy(**in_front_of(sora, api_keys=FOUR_KEYS)) as proxy:
@@ -82,7 +80,7 @@ async def test_an_order_outlives_a_restart_of_the_back_end_however_many_keys_are
     assert (len(sora.orders), sora.registered) == (1, 1)
 
 
-async def test_an_order_fails_with_that_reason_if_its_back_end_is_down_for_too_long(
+async def test_an_order_fails_if_its_back_end_is_down_for_too_long(
     start_proxy: StartProxy, sora: Sora, silent: int
 ) -> None:
     settings = in_front_of(sora, api_keys=FOUR_KEYS, sora_base_url=f"http://127.0.0.1:{silent}", max_queue_wait=SHORT)
@@ -95,7 +93,7 @@ async def test_an_order_fails_with_that_reason_if_its_back_end_is_down_for_too_l
         assert faults_of_keys(proxy) == {0}
 
 
-async def test_a_media_host_that_can_not_be_reached_does_not_make_the_server_cool_down(
+async def test_an_unreachable_media_host_does_not_make_the_server_cool_down(
     start_proxy: StartProxy, sora: Sora, silent: int
 ) -> None:
     async def take(order: Order) -> web.StreamResponse:

@@ -33,7 +33,7 @@ class Order:
 
 
 class Server:
-    """A server that accepts orders at any address. `answers` replace its own answers."""
+    """A server that accepts orders at any address. `answers` replace the default answers."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -115,7 +115,7 @@ BLOCKED = [
 
 
 @pytest.mark.parametrize(("status", "body", "cause"), BLOCKED)
-async def test_an_account_that_may_not_order_is_named_as_the_cause_and_no_prompt_is_blamed(
+async def test_an_error_about_a_blocked_account_does_not_blame_the_prompt(
     start_proxy: StartProxy, server: Server, status: int, body: Any, cause: str
 ) -> None:
     server.answers = [web.json_response(body, status=status)]
@@ -140,7 +140,7 @@ async def test_an_account_that_may_not_order_is_named_as_the_cause_and_no_prompt
         ("openai", "/v1", ("/v1/images/generations", "", "d1")),
     ],
 )
-async def test_a_model_has_the_name_of_its_deployment_in_the_path_or_in_the_body(
+async def test_the_deployment_of_a_model_is_sent_in_the_path_or_in_the_body(
     start_proxy: StartProxy, server: Server, profile: str, path: str, expected: tuple[str, str, str | None]
 ) -> None:
     async with start_proxy(backends=[entry(server, profile, {"pic": "d1"}, path)]) as proxy:
@@ -160,7 +160,7 @@ async def test_a_model_has_the_name_of_its_deployment_in_the_path_or_in_the_body
         (("siliconflow", "Kwai-Kolors/Kolors"), "1024x1024", {"image_size": "1024x1024"}, "1024x1024"),
     ],
 )
-async def test_a_size_is_sent_in_the_form_of_the_server_and_shown_in_the_answer(
+async def test_a_size_is_sent_in_the_form_that_the_server_expects(
     start_proxy: StartProxy, server: Server, model: tuple[str, str], size: str, sent: dict[str, str], ordered: str
 ) -> None:
     async with start_proxy(backends=[entry(server, model[0], [model[1]])]) as proxy:
@@ -170,7 +170,7 @@ async def test_a_size_is_sent_in_the_form_of_the_server_and_shown_in_the_answer(
     assert {name: order.fields[name] for name in ("size", "image_size", "aspect_ratio") if name in order.fields} == sent
 
 
-async def test_an_error_that_is_only_text_is_a_fault_of_the_request(start_proxy: StartProxy, server: Server) -> None:
+async def test_an_error_that_is_a_string_is_a_fault_of_the_order(start_proxy: StartProxy, server: Server) -> None:
     server.answers = [web.json_response({"code": "400", "error": "Argument not supported: size"}, status=400)]
     async with start_proxy(backends=[entry(server, "xai")]) as proxy:
         status, refusal = await generate(proxy)
@@ -179,7 +179,7 @@ async def test_an_error_that_is_only_text_is_a_fault_of_the_request(start_proxy:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
-async def test_files_have_the_type_of_their_bytes_whatever_the_client_declared(
+async def test_the_type_of_a_file_is_detected_from_its_bytes(
     start_proxy: StartProxy, server: Server, kind: str
 ) -> None:
     image, ending = picture(kind), kind.lower()
@@ -198,7 +198,7 @@ async def test_files_have_the_type_of_their_bytes_whatever_the_client_declared(
 
 
 @pytest.mark.parametrize("profile", ["xai", "localai", "seedream"])
-async def test_a_mask_that_the_model_can_not_use_is_refused_and_nothing_is_ordered(
+async def test_a_mask_is_refused_if_the_model_cannot_use_masks(
     start_proxy: StartProxy, server: Server, profile: str
 ) -> None:
     async with start_proxy(backends=[entry(server, profile)]) as proxy:
@@ -208,7 +208,7 @@ async def test_a_mask_that_the_model_can_not_use_is_refused_and_nothing_is_order
 
 
 @pytest.mark.parametrize("previews", [0, 1, 2])
-async def test_a_stream_that_ends_after_previews_is_an_unknown_outcome_and_keeps_no_preview(
+async def test_a_stream_that_ends_without_an_image_is_an_unknown_outcome(
     start_proxy: StartProxy, server: Server, previews: int
 ) -> None:
     def event(number: int) -> str:
@@ -249,7 +249,7 @@ async def test_a_signed_address_is_requested_unchanged(
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://", "", "ftp://example.com/1.png", "http://a b/", "\u00e9"])
-async def test_an_image_behind_a_broken_redirect_does_not_affect_the_others(
+async def test_an_image_behind_a_broken_redirect_does_not_affect_the_other_images(
     start_proxy: StartProxy, server: Server, location: str
 ) -> None:
     server.locations["/moved"] = location
@@ -268,7 +268,7 @@ WITHOUT = [
 
 
 @pytest.mark.parametrize("body", WITHOUT)
-async def test_a_message_in_an_answer_without_an_image_is_not_an_error(
+async def test_an_answer_with_a_message_and_no_image_is_a_missing_result(
     start_proxy: StartProxy, server: Server, body: Any
 ) -> None:
     server.answers = [web.json_response(body)]
@@ -291,7 +291,9 @@ async def test_a_stream_may_have_empty_lines_and_no_terminator(
             assert "image_generation.completed" in await found.text()
 
 
-async def test_a_string_like_a_placeholder_of_ours_is_not_an_image(start_proxy: StartProxy, server: Server) -> None:
+async def test_a_string_that_resembles_our_placeholders_is_not_an_image(
+    start_proxy: StartProxy, server: Server
+) -> None:
     server.answers = [
         web.json_response({"data": [{"b64_json": base64.b64encode(GIF * 200).decode()}, {"b64_json": "\x000\x00"}]})
     ]

@@ -75,7 +75,7 @@ async def ended(proxy: Proxy, response_id: str) -> dict[str, Any]:
 
 
 async def started(proxy: Proxy, **fields: Any) -> str:
-    """Order in the background."""
+    """Order a response in the background; returns its id."""
     return str((await answer_of(proxy, background=True, **fields))["id"])
 
 
@@ -125,7 +125,7 @@ async def test_a_whole_response_has_the_image_and_its_link(proxy: Proxy) -> None
     assert body["usage"]["total_tokens"] == 4
 
 
-async def test_each_api_knows_the_orders_of_the_other(proxy: Proxy) -> None:
+async def test_orders_of_each_api_can_be_retrieved_through_the_other_api(proxy: Proxy) -> None:
     body = await answer_of(proxy)
     name = body["id"].removeprefix("resp_")
     assert body["output"][0]["id"] == f"ig_{name}_0"
@@ -141,7 +141,7 @@ async def test_each_api_knows_the_orders_of_the_other(proxy: Proxy) -> None:
         assert (await error_of(proxy.client.get(f"{proxy.url}/v1/responses/{wrong}")))[0] == 404
 
 
-async def test_an_image_that_is_not_kept_here_is_linked(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_an_image_that_is_not_stored_is_linked(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), image_localization=False) as proxy:
         assert (await answer_of(proxy))["output"][0]["result"]
         async with proxy.chat() as answer:
@@ -190,7 +190,7 @@ async def test_the_prompt_is_the_last_message_of_the_user(
     assert len((await simulator.stats())["uploads"]) == uploads
 
 
-async def test_the_tool_sets_the_options_of_the_image_and_everything_else_is_ignored(proxy: Proxy) -> None:
+async def test_the_tool_sets_the_options_of_the_image_and_other_fields_are_ignored(proxy: Proxy) -> None:
     tool = {"type": "image_generation", "size": "1024x1536", "output_format": "webp", "output_compression": 40}
     body = await answer_of(
         proxy,
@@ -227,7 +227,7 @@ async def test_the_tool_sets_the_options_of_the_image_and_everything_else_is_ign
         ({"previous_response_id": "resp_none"}, 400, "previous_response_id"),
     ],
 )
-async def test_a_bad_request_is_refused_by_name_before_anything_is_ordered(
+async def test_a_bad_parameter_is_refused_by_name_before_an_order_is_placed(
     proxy: Proxy, simulator: Simulator, fields: dict[str, Any], status: int, param: str
 ) -> None:
     refused, error = await error_of(ask(proxy, **fields))
@@ -235,12 +235,12 @@ async def test_a_bad_request_is_refused_by_name_before_anything_is_ordered(
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_a_request_without_a_model_gets_the_first(proxy: Proxy) -> None:
+async def test_a_request_without_a_model_uses_the_first_model(proxy: Proxy) -> None:
     assert (await answer_of(proxy, model=None))["model"] == "sora-1.0"
     assert (await answer_of(proxy, model="gpt-image-1"))["model"] == "gpt-image-1"
 
 
-async def test_a_response_in_the_background_is_answered_at_once_and_retrieved_later(
+async def test_a_background_response_is_answered_at_once_and_retrieved_later(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
@@ -361,7 +361,7 @@ async def test_a_refused_prompt_is_reported_in_every_form_of_the_answer(
         await check_every_cut(proxy, body["id"], uncut)
 
 
-async def test_a_late_failure_is_a_response_that_failed(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_late_failure_is_answered_with_a_failed_response(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("fail", times=None)
     settings = in_front_of(simulator) | {"keepalive_after": 0.0, "heartbeat_interval": 0.05}
     async with start_proxy(**settings) as proxy, ask(proxy) as answer:
@@ -372,7 +372,7 @@ async def test_a_late_failure_is_a_response_that_failed(start_proxy: StartProxy,
     assert (body["status"], body["error"]["code"]) == ("failed", "server_error")
 
 
-async def test_a_client_that_can_not_wait_any_longer_gets_the_id(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_client_gets_the_id_before_its_own_timeout(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     impatient = {"headers": {"x-stainless-read-timeout": "0.6"}}
     async with start_proxy(**in_front_of(simulator)) as proxy, ask(proxy, **impatient) as answer:
@@ -426,7 +426,7 @@ async def test_a_response_can_be_deleted_only_when_it_is_finished(proxy: Proxy, 
         ("GET", "/v1/responses/{}/input_items"),
     ],
 )
-async def test_another_clients_response_is_as_unknown_as_one_that_does_not_exist(
+async def test_another_clients_response_is_answered_like_an_unknown_response(
     proxy: Proxy, session: aiohttp.ClientSession, method: str, path: str
 ) -> None:
     response_id, answers = await started(proxy), []
@@ -450,7 +450,7 @@ async def test_a_request_that_follows_a_response_starts_from_its_image(proxy: Pr
     assert await asyncio.to_thread(lambda: [*inputs.iterdir()]) == []
 
 
-async def test_an_image_in_the_prompt_takes_precedence_over_that_of_the_previous_response(
+async def test_an_image_in_the_prompt_takes_precedence_over_the_previous_response(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     first = await answer_of(proxy)
@@ -468,7 +468,7 @@ async def test_a_request_that_follows_a_response_without_an_image_is_refused(
     assert (status, error["code"]) == (400, "previous_response_without_picture")
 
 
-async def test_a_repeated_request_orders_once(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_repeated_request_places_one_order(proxy: Proxy, simulator: Simulator) -> None:
     first = await answer_of(proxy, headers={"idempotency-key": "k"})
     assert await answer_of(proxy, headers={"idempotency-key": "k"}) == first
     assert await answer_of(proxy, headers={"x-stainless-retry-count": "1"}) == first
@@ -484,7 +484,7 @@ async def test_a_repeated_request_orders_once(proxy: Proxy, simulator: Simulator
         {"prompt": "a red fox", "instructions": "Summarize the conversation into a title in English"},
     ],
 )
-async def test_side_calls_of_programs_cost_no_image(proxy: Proxy, simulator: Simulator, asked: dict[str, Any]) -> None:
+async def test_side_calls_of_programs_order_no_image(proxy: Proxy, simulator: Simulator, asked: dict[str, Any]) -> None:
     body = await answer_of(proxy, **asked)
     (message,) = body["output"]
     assert (body["status"], body["usage"]["input_tokens"]) == ("completed", len(asked["prompt"].split()))
@@ -496,7 +496,7 @@ async def test_side_calls_of_programs_cost_no_image(proxy: Proxy, simulator: Sim
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_a_response_whose_client_left_is_cancelled_if_the_client_asked_for_it(
+async def test_a_response_with_the_cancel_header_is_cancelled_when_its_client_leaves(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish", times=None)

@@ -1,4 +1,4 @@
-"""The streams of responses, byte by byte."""
+"""The streams of the Responses API, byte by byte."""
 
 import re
 
@@ -57,7 +57,7 @@ BAD_END = [
 
 
 def golden(raw: bytes) -> list[tuple[str, str]]:
-    """The events of a stream by name and data, with what differs from one to the next made equal."""
+    """The names and data of a stream's events, with fixed values for the ids, times, images and links."""
     text = b"\n".join(blocks_of(raw)).decode()
     for pattern, same in (
         (r"_[0-9a-f]{32}", "_NAME"),
@@ -84,6 +84,6 @@ async def test_a_stream_matches_its_record_byte_for_byte(
     async with proxy.client.post(f"{proxy.url}/v1/responses", json=body) as answer:
         told = golden(await answer.read())
     wanted = [(f"event: {kind}", f'data: {{"type":"{kind}",{rest}}}') for kind, rest in [*OPENING, *ending]]
-    if fault:  # whether it began before it was refused depends on timing
+    if fault:  # the event may or may not come before the refusal
         told = [event for event in told if not event[0].endswith(".generating")]
     assert told == wanted

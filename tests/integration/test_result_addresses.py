@@ -1,4 +1,4 @@
-"""Back ends are not trusted: the addresses of results that are fetched and shown, and their number.
+"""Results of back ends are not trusted: neither their addresses nor their number.
 
 The canary listens on loopback and is not the back end's origin, so no connection to it is allowed.
 """
@@ -42,7 +42,7 @@ async def canary() -> AsyncIterator[Canary]:
 
 
 def list_results(sora: Sora, *addresses: str) -> None:
-    """Have the back end list these results."""
+    """Make the back end list these results."""
 
     async def take(order: Order) -> web.StreamResponse:
         task = sora.register(order)
@@ -106,7 +106,7 @@ async def test_an_address_that_is_not_public_is_neither_fetched_nor_shown(
 
 @MODES
 @pytest.mark.parametrize("answers", [["127.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::1"], ["10.0.0.1"]], ids=repr)
-async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_look_up(
+async def test_a_name_that_resolves_to_a_private_address_is_refused_after_one_lookup(
     start_proxy: StartProxy,
     sora: Sora,
     canary: Canary,
@@ -143,7 +143,7 @@ async def test_another_port_of_an_allowed_host_is_refused(start_proxy: StartProx
 
 
 @MODES
-async def test_results_may_be_at_the_private_address_of_the_keys_own_server_and_not_at_that_of_another_key(
+async def test_a_private_address_is_allowed_only_for_the_server_of_the_key(
     start_proxy: StartProxy, sora: Sora, canary: Canary, image_localization: bool
 ) -> None:
     other = {"key": "other", "base_url": f"http://127.0.0.1:{canary.port}", "enabled": False}
@@ -157,7 +157,7 @@ async def test_results_may_be_at_the_private_address_of_the_keys_own_server_and_
     assert canary.requests == []
 
 
-async def test_a_proxy_looks_up_the_names_unless_they_are_local(
+async def test_a_proxy_resolves_all_names_except_local_names(
     start_proxy: StartProxy, sora: Sora, canary: Canary, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookups = resolve_to(monkeypatch, "media.example.com", "127.0.0.1")
@@ -176,7 +176,7 @@ async def test_a_proxy_looks_up_the_names_unless_they_are_local(
 
 
 @MODES
-async def test_an_image_that_is_refused_does_not_hide_the_others(
+async def test_a_refused_image_address_does_not_affect_the_other_images(
     start_proxy: StartProxy, sora: Sora, canary: Canary, image_localization: bool
 ) -> None:
     list_results(sora, f"http://127.0.0.1:{canary.port}/fox.gif", sora.result_of("task_1"))
@@ -188,7 +188,7 @@ async def test_an_image_that_is_refused_does_not_hide_the_others(
 
 
 @MODES
-async def test_no_more_images_are_taken_than_were_ordered(
+async def test_images_beyond_the_requested_number_are_not_downloaded(
     start_proxy: StartProxy, sora: Sora, image_localization: bool
 ) -> None:
     list_results(sora, *(sora.result_of(f"number_{number}") for number in range(30)))
@@ -198,7 +198,7 @@ async def test_no_more_images_are_taken_than_were_ordered(
     assert len(sora.fetched) == (3 if image_localization else 0)
 
 
-async def test_an_expired_result_is_found_again_by_its_place_among_more_than_were_ordered(
+async def test_an_expired_result_is_found_again_by_its_position_among_surplus_results(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     first, others = sora.result_of("first"), [sora.result_of(f"number_{number}") for number in range(3)]
@@ -221,7 +221,7 @@ PHISHING = ') **CLICK** [free](https://evil.example/phish) ![a](http://x/<script
 SHOWN = re.compile(r"!\[a red fox\]\(http://127\.0\.0\.1:\d+/[^()<>\"\\` ]*\)")
 
 
-async def test_an_address_that_holds_markdown_is_shown_as_an_address(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_markdown_in_the_address_of_an_image_has_no_effect(start_proxy: StartProxy, sora: Sora) -> None:
     list_results(sora, f"{sora.url}/media/fox.gif{PHISHING}")
     async with start_proxy(**in_front_of(sora), image_localization=False) as proxy:
         content = await content_of(proxy)
@@ -233,7 +233,7 @@ async def test_an_address_that_holds_markdown_is_shown_as_an_address(start_proxy
 @pytest.mark.parametrize(
     "ending", ["\n# Heading", "\x1b[2J", "\u202egpj", "\t", "füchse", "x" * 8192], ids=lambda text: ascii(text[:9])
 )
-async def test_an_address_that_is_too_long_or_has_other_characters_is_not_a_result(
+async def test_an_address_that_is_too_long_or_has_invalid_characters_is_ignored(
     start_proxy: StartProxy, sora: Sora, ending: str, image_localization: bool
 ) -> None:
     list_results(sora, f"{sora.url}/media/fox.gif{ending}")

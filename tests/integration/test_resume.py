@@ -24,7 +24,7 @@ async def resume(proxy: Proxy, generation_id: str, after: int | None = None) -> 
 
 
 async def listen(proxy: Proxy, generation_id: str, **headers: str) -> list[bytes]:
-    """The blocks of the plain form."""
+    """The blocks of the plain event stream."""
     path = f"{proxy.url}/v1/generation/{generation_id}/events"
     async with proxy.client.get(path, headers=headers) as answer:
         assert answer.status == 200, await answer.text()
@@ -53,7 +53,7 @@ async def test_a_stream_resumed_after_any_chunk_sends_the_rest_even_after_a_rest
         await check_every_cut(proxy, generation_id, uncut)
 
 
-async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_repeats_nothing(
+async def test_a_running_stream_that_is_cut_repeatedly_misses_and_repeats_nothing(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **PUBLIC) as proxy:
@@ -96,7 +96,7 @@ async def test_a_stream_cut_by_a_restart_continues_in_the_next_process(
         assert rest[-1] == b"data: [DONE]"
 
 
-async def test_a_failure_is_shown_whenever_its_stream_is_requested(
+async def test_a_resumed_stream_of_a_failed_order_shows_the_failure(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation", times=None)
@@ -110,7 +110,7 @@ async def test_a_failure_is_shown_whenever_its_stream_is_requested(
         await check_every_cut(proxy, generation_id, uncut)
 
 
-async def test_the_plain_form_shows_the_log_with_ids_and_continues_after_the_last(
+async def test_the_plain_event_stream_has_ids_and_continues_after_the_last_id(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC
@@ -131,10 +131,10 @@ async def test_the_plain_form_shows_the_log_with_ids_and_continues_after_the_las
             assert answer.status == 204  # an EventSource reconnects after any other status
 
 
-async def test_the_last_event_id_of_a_reconnecting_event_source_overrides_starting_after(
+async def test_the_last_event_id_header_overrides_starting_after(
     proxy: Proxy,
 ) -> None:
-    async with proxy.chat(n=3) as answer:  # four events at least
+    async with proxy.chat(n=3) as answer:  # at least four events
         generation_id = (await answer.json())["id"]
     path = f"{proxy.url}/v1/generation/{generation_id}/events?starting_after=1"
     async with proxy.client.get(path, headers={"last-event-id": "2"}) as answer:
@@ -154,7 +154,7 @@ async def test_an_unknown_sequence_number_is_refused(proxy: Proxy, path: str, nu
 
 
 @pytest.mark.parametrize("path", ["generation/{}", "chat/completions/{}?stream=true", "generation/{}/events"])
-async def test_another_clients_stream_is_as_unknown_as_one_that_does_not_exist(
+async def test_another_clients_stream_is_answered_like_an_unknown_stream(
     proxy: Proxy, session: aiohttp.ClientSession, simulator: Simulator, path: str
 ) -> None:
     await simulator.order_fault("never_finish", times=None)

@@ -1,4 +1,4 @@
-"""Retention: how many generations are kept, for how long, and that nothing of deleted ones can be retrieved."""
+"""Retention limits the number and the age of generations, and nothing of a deleted generation can be retrieved."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ from sora_proxy.settings.access import fingerprint
 from tests.conftest import UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of
 from tests.eventually import eventually
 
-A_MOMENT = 0.001 / 86400  # in days
+A_MOMENT = 0.001 / 86400  # a millisecond, in days
 
 
 async def make(proxy: Proxy, prompt: str = "a red fox", **fields: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ async def test_only_the_newest_generations_are_kept(
         assert await images_in(tmp_path) == {each["pictures"][0].rpartition("/")[2] for each in others}
 
 
-async def test_a_server_deletes_old_generations_by_itself(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_server_deletes_old_generations_automatically(start_proxy: StartProxy, simulator: Simulator) -> None:
     settings = in_front_of(simulator) | {"image_localization": True, "base_url": "http://images.example.com"}
     async with start_proxy(**settings, retention_days=0, retention_count=0) as proxy:
         made = await make(proxy)
@@ -75,7 +75,7 @@ async def test_unfinished_generations_are_never_deleted(start_proxy: StartProxy,
         running = [await make(proxy, f"number {n}", background=True) for n in range(2)]
         await simulator.wait_for(registered=2)
         async with proxy.client.delete(f"{proxy.url}/v1/generation/{running[0]['id']}") as answer:
-            assert answer.status == 200  # for its client it has ended; for its key it has not
+            assert answer.status == 200  # the order has ended for its client, but not for its key
         await proxy.app[RETENTION].sweep()
         for each in running:
             assert await status_of(proxy, f"/v1/generation/{each['id']}") == 200
@@ -99,7 +99,7 @@ async def test_files_that_a_crash_left_behind_are_removed_at_the_next_start(
         await eventually(only_the_kept_one_is_there)
 
 
-async def test_files_that_can_not_be_removed_now_are_removed_later(
+async def test_files_whose_removal_fails_are_removed_later(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
 ) -> None:
     def put_a_folder_in_its_place(image: Path) -> None:
@@ -119,9 +119,7 @@ async def test_files_that_can_not_be_removed_now_are_removed_later(
         assert not await images_in(tmp_path)
 
 
-async def test_the_task_of_a_deleted_order_is_still_known_as_ours(
-    start_proxy: StartProxy, simulator: Simulator
-) -> None:
+async def test_the_task_id_of_a_deleted_order_is_still_known(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), retention_days=A_MOMENT) as proxy:
         await make(proxy)
         (task,) = (await simulator.stats())["tasks"]

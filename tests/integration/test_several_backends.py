@@ -1,4 +1,4 @@
-"""Several back ends at once: which of them gets an order, and that an accepted order never goes to another one."""
+"""Each order goes to one of several back ends, and an accepted order never moves to another back end."""
 
 import asyncio
 from typing import Any
@@ -37,7 +37,7 @@ async def test_an_order_goes_to_the_first_back_end_that_serves_its_model(
     assert orders_at(servers) == (1, 0)
 
 
-async def test_each_model_leads_to_the_back_end_that_serves_it(
+async def test_each_order_goes_to_the_back_end_that_serves_its_model(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     backends = [
@@ -59,14 +59,17 @@ async def test_each_model_leads_to_the_back_end_that_serves_it(
 TITLE = "Provide a concise, 5-word-or-less title for the conversation.\n\nConversation:\nUser: a red fox"
 WITHOUT_A_MODEL: list[tuple[str, dict[str, Any]]] = [
     ("chat/completions", {"messages": [{"role": "user", "content": "a red fox"}]}),
-    ("chat/completions", {"messages": [{"role": "user", "content": TITLE}]}),  # which is answered without an image
+    (
+        "chat/completions",
+        {"messages": [{"role": "user", "content": TITLE}]},
+    ),  # a side call, which is answered without an image
     ("images/generations", {"prompt": "a red fox"}),
     ("responses", {"input": "a red fox"}),
 ]
 
 
 @pytest.mark.parametrize(("default_model", "served"), [("hare", "hare"), (None, "fox")])
-async def test_a_request_without_a_model_is_served_by_the_default_one_and_answered_with_its_name(
+async def test_a_request_without_a_model_is_served_by_the_default_model(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], default_model: str | None, served: str
 ) -> None:
     backends = [entry(name, servers[0], models={name: "sora-1.0"}) for name in ("fox", "hare")]
@@ -81,7 +84,7 @@ async def test_a_request_without_a_model_is_served_by_the_default_one_and_answer
     assert servers[0].registered == 6
 
 
-async def test_an_order_fails_over_if_the_first_server_can_not_be_reached(
+async def test_an_order_fails_over_if_the_first_server_cannot_be_reached(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
 ) -> None:
     backends = [entry("first", f"http://127.0.0.1:{silent}"), entry("second", servers[1])]
@@ -138,7 +141,9 @@ async def test_a_waiting_order_goes_to_the_back_end_that_has_room_first(
     assert orders_at(servers) == (1, 2)
 
 
-async def test_a_verdict_on_the_prompt_is_final(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_an_order_with_a_refused_prompt_does_not_fail_over(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
     async def refuse(_order: Order) -> web.StreamResponse:
         return web.json_response({"error": {"code": "content_policy_violation"}}, status=400)
 
@@ -148,7 +153,7 @@ async def test_a_verdict_on_the_prompt_is_final(start_proxy: StartProxy, servers
     assert orders_at(servers) == (0, 0)
 
 
-async def test_an_order_stays_with_the_back_end_that_took_it_even_if_that_one_dies(
+async def test_an_accepted_order_does_not_fail_over_if_its_task_is_lost(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_POLLS", 2)
@@ -165,7 +170,7 @@ async def test_an_order_stays_with_the_back_end_that_took_it_even_if_that_one_di
     assert orders_at(servers) == (0, 0)
 
 
-async def test_an_order_of_unknown_outcome_is_searched_for_only_where_it_was_sent(
+async def test_an_order_of_unknown_outcome_is_searched_for_only_at_its_back_end(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async def take_and_break(order: Order) -> web.StreamResponse:
@@ -179,7 +184,7 @@ async def test_an_order_of_unknown_outcome_is_searched_for_only_where_it_was_sen
     assert servers[1].looks.total() == 0
 
 
-async def test_each_key_belongs_to_one_back_end_even_if_two_have_the_same_token(
+async def test_keys_with_the_same_token_can_belong_to_different_back_ends(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     operator = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -209,7 +214,7 @@ async def test_a_back_end_without_keys_is_called_without_a_token(
     assert servers[0].orders[0]["token"] == "none"
 
 
-async def test_keys_and_orders_of_the_older_options_are_those_of_an_entry_named_sora(
+async def test_orders_of_the_older_options_continue_with_an_entry_named_sora(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -253,7 +258,7 @@ async def test_an_invalid_back_end_ends_the_start(tmp_path: Any, backends: list[
 
 # --- Keys that serve some models only, each with a server of its own --------------------------------------------------
 
-FOX, HARE = {"fox": "sora-1.0"}, {"hare": "sora-image"}  # our names, and those of the back end
+FOX, HARE = {"fox": "sora-1.0"}, {"hare": "sora-image"}  # our names, and the names at the back end
 
 
 def keys_of_two_servers(fox: str, hare: str, **fields: Any) -> list[dict[str, Any]]:
@@ -269,7 +274,7 @@ def one_back_end(*urls: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("image_localization", [True, False], ids=["stored", "linked"])
-async def test_each_order_goes_to_a_key_that_serves_its_model_and_to_that_keys_server(
+async def test_each_order_goes_to_the_server_of_a_key_that_serves_its_model(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], image_localization: bool
 ) -> None:
     backends = [one_back_end(*(server.url for server in servers))]
@@ -277,7 +282,7 @@ async def test_each_order_goes_to_a_key_that_serves_its_model_and_to_that_keys_s
         for model, server in [("fox", servers[0]), ("hare", servers[1]), ("hare", servers[1])]:
             async with proxy.chat(model=model) as answer:
                 content = (await answer.json())["choices"][0]["message"]["content"]
-                # The result is at a private address, which is that of the key's own server.
+                # The result is at a private address: the address of the key's own server.
                 assert (proxy.url if image_localization else server.url) in content
     assert orders_at(servers) == (1, 2)
     assert [{order["token"] for order in server.orders} for server in servers] == [
@@ -286,7 +291,7 @@ async def test_each_order_goes_to_a_key_that_serves_its_model_and_to_that_keys_s
     ]
 
 
-async def test_orders_for_a_server_that_is_down_fail_over_and_those_for_another_stay(
+async def test_only_orders_for_a_server_that_is_down_fail_over(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
 ) -> None:
     backends = [
@@ -315,7 +320,7 @@ async def test_an_order_fails_over_at_once_if_no_key_of_the_first_back_end_serve
     assert orders_at(servers) == (0, 1)
 
 
-async def test_an_order_for_a_model_that_no_key_serves_is_refused_until_one_does(
+async def test_an_order_is_refused_until_a_key_serves_its_model(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     only_foxes = keys_of_two_servers(servers[0].url, servers[0].url)[:1]

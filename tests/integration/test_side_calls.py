@@ -1,4 +1,4 @@
-"""Side calls, such as those for titles, are answered without an image, in each form that a client can request."""
+"""Side calls, such as requests for titles, are answered without an image, in each form that a client can request."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from tests.streams import read_stream
 TITLE = "Provide a concise, 5-word-or-less title for the conversation.\n\nConversation:\nUser: a red fox"
 
 
-async def test_a_side_call_costs_nothing_and_is_answered_whole_or_streamed(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_side_call_is_answered_whole_or_streamed_without_an_order(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat(TITLE) as answer:
         whole = await answer.json()
     async with proxy.chat(TITLE, stream=True) as answer:
@@ -41,7 +41,7 @@ async def test_a_long_side_call_is_answered_even_without_any_key(start_proxy: St
             assert json.loads(await answer.read())["choices"][0]["message"]["content"].startswith("a red fox and")
 
 
-async def test_an_unknown_model_is_unknown_for_side_calls_too(proxy: Proxy) -> None:
+async def test_a_side_call_with_an_unknown_model_is_refused(proxy: Proxy) -> None:
     async with proxy.chat(TITLE, model="none") as answer:
         assert answer.status == 404
 
@@ -55,7 +55,7 @@ async def test_side_calls_can_be_switched_off(
     assert (await simulator.stats())["registered"] == orders
 
 
-async def test_side_calls_are_recognised_by_the_operators_own_beginnings(
+async def test_operators_can_set_the_prompts_that_mark_side_calls(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with (

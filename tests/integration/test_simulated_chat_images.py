@@ -47,7 +47,7 @@ async def test_openrouter_puts_images_next_to_the_text(stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_seller_puts_images_into_the_text(stream: bool) -> None:
+async def test_the_markdown_profile_puts_images_into_the_text(stream: bool) -> None:
     async with simulated("markdown") as server:
         url = f"{server.url}/chat/completions"
         answer = await server.call("POST", url, json=chat("markdown", stream=stream))
@@ -85,7 +85,7 @@ async def test_gemini_puts_the_image_into_a_part() -> None:
         assert listed.json["models"][0]["name"] == "models/gemini-2.5-flash-image"
 
 
-async def test_gemini_refuses_with_its_own_codes() -> None:
+async def test_the_gemini_profile_refuses_with_its_own_codes() -> None:
     async with simulated("gemini") as server:
         url, headers = f"{server.url}/models/gemini-2.5-flash-image:generateContent", headers_of("gemini")
         await server.fault("finish_reason", reason="NO_IMAGE")

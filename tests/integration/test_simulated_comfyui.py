@@ -63,7 +63,7 @@ LISTED = UNFINISHED | {"execution_start_time", "execution_end_time"}
 DETAILED = LISTED | {"outputs", "execution_status", "workflow"}
 
 
-async def test_a_job_is_known_from_its_submit_to_its_end(slow: SimulatedComfyUI) -> None:
+async def test_a_job_can_be_queried_from_its_submit_to_its_end(slow: SimulatedComfyUI) -> None:
     first, second = await slow.submit(upscaled(1)), await slow.submit(upscaled(2))
     queue = await slow.get("/queue")
     assert [[job[1] for job in queue[part]] for part in ("queue_running", "queue_pending")] == [[first], [second]]
@@ -89,7 +89,7 @@ async def test_a_job_is_known_from_its_submit_to_its_end(slow: SimulatedComfyUI)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_images_have_the_size_and_number_of_the_graph_and_contain_it_as_metadata(version: str) -> None:
+async def test_images_match_the_graph_and_contain_the_graph_as_metadata(version: str) -> None:
     async with simulated(version) as server:
         graph = painted("a red fox", side=128, batch=2)
         workflow: dict[str, Any] = {"nodes": [], "links": []}
@@ -124,7 +124,7 @@ INPAINTING = {
 
 
 @pytest.mark.parametrize("way", INPAINTING)
-async def test_an_image_made_from_an_upload_shows_it(server: SimulatedComfyUI, way: str) -> None:
+async def test_an_image_made_from_an_upload_shows_the_upload(server: SimulatedComfyUI, way: str) -> None:
     assert (await server.upload(png("lime", (48, 32)), subfolder="gw")).json["subfolder"] == "gw"
     graph = {**painted(latent="11"), "10": node("LoadImage", image="gw/a.png"), **INPAINTING[way]}
     content = await server.image(await server.done(graph))
@@ -141,7 +141,9 @@ SCALED: list[tuple[dict[str, Any], tuple[int, int]]] = [
 
 
 @pytest.mark.parametrize(("scaling", "size"), SCALED)
-async def test_an_upload_is_scaled(server: SimulatedComfyUI, scaling: Any, size: tuple[int, int]) -> None:
+async def test_an_uploaded_image_is_scaled_as_the_graph_requests(
+    server: SimulatedComfyUI, scaling: Any, size: tuple[int, int]
+) -> None:
     await server.upload(png("blue", (40, 20)))
     graph = {"1": node("LoadImage", image="a.png"), "2": scaling, "3": save("2")}
     graph["4"] = node("UpscaleModelLoader", model_name="b.pth")
@@ -149,7 +151,7 @@ async def test_an_upload_is_scaled(server: SimulatedComfyUI, scaling: Any, size:
     assert (first_pixel(content), opened(content).size) == ((0, 0, 255), size)
 
 
-async def test_a_file_that_is_not_an_image_fails_when_the_job_runs(server: SimulatedComfyUI) -> None:
+async def test_a_job_fails_if_its_input_file_is_not_an_image(server: SimulatedComfyUI) -> None:
     await server.upload(b"not an image")
     entry = await server.done({"1": node("LoadImage", image="a.png"), "2": save("1")})
     event, data = entry["status"]["messages"][-1]
@@ -157,7 +159,7 @@ async def test_a_file_that_is_not_an_image_fails_when_the_job_runs(server: Simul
     assert data["exception_type"] == "PIL.UnidentifiedImageError"
 
 
-async def test_a_name_outside_of_the_output_folder_fails_when_the_job_runs(server: SimulatedComfyUI) -> None:
+async def test_a_job_fails_if_its_file_name_leads_out_of_the_output_folder(server: SimulatedComfyUI) -> None:
     graph = plain()
     graph["2"] = save("1", "../../x")
     entry = await server.done(graph)
@@ -177,9 +179,9 @@ async def test_previews_are_temporary_files(server: SimulatedComfyUI) -> None:
 
 async def test_a_waiting_job_that_is_deleted_leaves_no_trace(slow: SimulatedComfyUI) -> None:
     running, waiting = await slow.submit(upscaled(1)), await slow.submit(upscaled(2))
-    await slow.call("POST", "/interrupt", json={"prompt_id": waiting})  # does nothing to it
+    await slow.call("POST", "/interrupt", json={"prompt_id": waiting})  # has no effect on a waiting job
     assert [job[1] for job in (await slow.get("/queue"))["queue_pending"]] == [waiting]
-    await slow.call("POST", "/queue", json={"delete": [running, waiting]})  # does nothing to the first
+    await slow.call("POST", "/queue", json={"delete": [running, waiting]})  # has no effect on the running job
     queue = await slow.get("/queue")
     assert (len(queue["queue_running"]), queue["queue_pending"]) == (1, [])
     assert await slow.get(f"/history/{waiting}") == {}
@@ -205,7 +207,7 @@ async def test_a_running_job_is_interrupted_between_two_steps(version: str, stat
         assert (await server.get(f"/api/jobs/{prompt_id}"))["status"] == state
 
 
-async def test_an_interrupt_without_a_running_job_does_not_affect_the_next_one(server: SimulatedComfyUI) -> None:
+async def test_an_interrupt_without_a_running_job_does_not_affect_the_next_job(server: SimulatedComfyUI) -> None:
     assert (await server.call("POST", "/interrupt")).status == 200
     assert (await server.done(plain()))["status"]["completed"] is True
 
@@ -228,7 +230,7 @@ async def test_jobs_are_cancelled_by_their_ids(slow: SimulatedComfyUI) -> None:
     assert (await slow.ended(ids[3]))["status"]["completed"] is True
 
 
-async def test_jobs_run_by_their_number(slow: SimulatedComfyUI) -> None:
+async def test_jobs_run_in_the_order_of_their_numbers(slow: SimulatedComfyUI) -> None:
     await slow.submit(upscaled(0))
     bodies: list[dict[str, Any]] = [{}, {"front": True}, {"number": 0.5}]
     ids = [await slow.submit(upscaled(color), **body) for color, body in enumerate(bodies, 1)]
@@ -239,7 +241,7 @@ async def test_jobs_run_by_their_number(slow: SimulatedComfyUI) -> None:
     await slow.call("POST", "/queue", json={"clear": True})
 
 
-async def test_the_same_id_twice_is_two_jobs(slow: SimulatedComfyUI) -> None:
+async def test_two_submits_with_the_same_id_are_two_jobs(slow: SimulatedComfyUI) -> None:
     prompt_id = unique()
     async with slow.listener() as listener:
         for color in (1, 2):
@@ -259,7 +261,7 @@ async def test_the_same_id_twice_is_two_jobs(slow: SimulatedComfyUI) -> None:
 
 
 @pytest.mark.parametrize(("version", "has_outputs"), [("0.33.0", True), ("0.8.0", False), ("0.3.64", True)])
-async def test_an_unchanged_graph_comes_from_the_cache(version: str, *, has_outputs: bool) -> None:
+async def test_the_result_of_an_unchanged_graph_comes_from_the_cache(version: str, *, has_outputs: bool) -> None:
     async with simulated(version) as server:
         first = await server.done(plain())
         again = await server.done(plain())
@@ -270,7 +272,7 @@ async def test_an_unchanged_graph_comes_from_the_cache(version: str, *, has_outp
         assert anonymous["status"]["completed"] is True
 
 
-async def test_a_changed_input_file_is_not_in_the_cache(server: SimulatedComfyUI) -> None:
+async def test_a_changed_input_file_is_not_taken_from_the_cache(server: SimulatedComfyUI) -> None:
     graph = {"1": node("LoadImage", image="a.png"), "2": save("1")}
     for colour in ("red", "blue"):
         await server.upload(png(colour), overwrite="true")
@@ -315,7 +317,7 @@ async def test_the_history_lists_the_newest_jobs_unless_an_offset_is_given(serve
 # Files.
 
 
-async def test_an_upload_replaces_other_bytes_only_if_it_is_asked_to(server: SimulatedComfyUI) -> None:
+async def test_an_upload_replaces_a_file_only_if_overwriting_is_requested(server: SimulatedComfyUI) -> None:
     red, blue = png("red"), png("blue")
     names = [(await server.upload(content)).json["name"] for content in (red, red, blue, blue)]
     assert names == ["a.png", "a.png", "a (1).png", "a (1).png"]
@@ -334,7 +336,9 @@ async def test_an_upload_replaces_other_bytes_only_if_it_is_asked_to(server: Sim
         ("ä b.png", {"subfolder": "gw/2026"}, 200),
     ],
 )
-async def test_uploads_are_refused(server: SimulatedComfyUI, name: str, fields: dict[str, str], status: int) -> None:
+async def test_uploads_are_refused_if_their_names_or_folders_are_unusable(
+    server: SimulatedComfyUI, name: str, fields: dict[str, str], status: int
+) -> None:
     answer = await server.upload(png(), name, **fields)
     assert answer.status == status
     if status == 200:
@@ -346,7 +350,7 @@ async def test_an_upload_without_a_file_is_refused(server: SimulatedComfyUI) -> 
     assert (await server.call("POST", "/upload/image", data=form)).status == 400
 
 
-async def test_files_are_viewed_whole_and_in_parts(server: SimulatedComfyUI) -> None:
+async def test_files_can_be_viewed_whole_and_in_parts(server: SimulatedComfyUI) -> None:
     graph = plain()
     graph["2"] = save("1", "gw/inv")
     entry = await server.done(graph)
@@ -381,7 +385,7 @@ async def test_files_are_viewed_whole_and_in_parts(server: SimulatedComfyUI) -> 
         ("filename=t_00001_.png&type=weird", 400),
     ],
 )
-async def test_views_are_refused_with_an_empty_body(server: SimulatedComfyUI, query: str, status: int) -> None:
+async def test_refused_views_have_an_empty_body(server: SimulatedComfyUI, query: str, status: int) -> None:
     await server.done(plain())
     answer = await server.call("GET", f"/view?{query}")
     assert (answer.status, answer.body) == (status, b"")
@@ -410,14 +414,16 @@ async def test_node_classes_and_models_are_listed(server: SimulatedComfyUI) -> N
         ("0.8.0", {"Sec-Fetch-Site": "cross-site"}, 200),
     ],
 )
-async def test_pages_of_other_sites_are_refused(version: str, headers: dict[str, str], status: int) -> None:
+async def test_requests_from_pages_of_other_sites_are_refused(
+    version: str, headers: dict[str, str], status: int
+) -> None:
     async with simulated(version) as server:
         assert (await server.call("GET", "/queue", headers=headers)).status == status
         own = {"Origin": server.url}
         assert (await server.call("GET", "/queue", headers=own)).status == 200
 
 
-async def test_a_proxy_in_front_can_ask_for_a_login() -> None:
+async def test_a_login_can_be_required_for_calls_and_sockets() -> None:
     async with simulated(user="gateway", password="secret") as server:
         refused = await server.call("GET", "/queue")
         assert (refused.status, refused.headers["content-type"]) == (401, "text/html")
@@ -431,7 +437,7 @@ async def test_a_proxy_in_front_can_ask_for_a_login() -> None:
                 assert (await socket.receive_json())["type"] == "status"
 
 
-async def test_sockets_ignore_what_they_cannot_read(server: SimulatedComfyUI) -> None:
+async def test_sockets_ignore_unreadable_messages(server: SimulatedComfyUI) -> None:
     async with server.listener("") as listener:
         await listener.socket.send_str("{")
         await listener.until("status 0 sid")
@@ -440,7 +446,7 @@ async def test_sockets_ignore_what_they_cannot_read(server: SimulatedComfyUI) ->
         await listener.until("status 0")
 
 
-async def test_previews_come_with_metadata_only_if_they_are_asked_for_with_it(server: SimulatedComfyUI) -> None:
+async def test_a_socket_receives_previews_only_if_the_job_requests_previews(server: SimulatedComfyUI) -> None:
     async with server.listener() as listener:
         await server.submit(painted(), extra_data={"preview_method": "auto"})
         heard = await listener.until("executing None")
@@ -453,7 +459,7 @@ async def test_previews_come_with_metadata_only_if_they_are_asked_for_with_it(se
 # Restarts.
 
 
-async def test_a_server_that_is_killed_closes_its_sockets_and_refuses_connections(slow: SimulatedComfyUI) -> None:
+async def test_a_killed_server_closes_its_sockets_and_refuses_connections(slow: SimulatedComfyUI) -> None:
     await slow.submit(upscaled(1))
     await slow.submit(upscaled(2))
     async with slow.listener() as listener:
@@ -465,7 +471,7 @@ async def test_a_server_that_is_killed_closes_its_sockets_and_refuses_connection
         await slow.get("/queue")
 
 
-async def test_a_server_that_was_restarted_has_forgotten_its_jobs_and_kept_its_files(slow: SimulatedComfyUI) -> None:
+async def test_a_restarted_server_still_has_its_files_but_not_its_jobs(slow: SimulatedComfyUI) -> None:
     entry = await slow.done(plain())
     previewed = await slow.done({**plain(), "2": node("PreviewImage", images=["1", 0])})
     await slow.submit(upscaled(1))
@@ -485,12 +491,12 @@ async def test_a_server_that_was_restarted_has_forgotten_its_jobs_and_kept_its_f
     temporary = previewed["outputs"]["2"]["images"][0]
     assert (await slow.call("GET", "/view", params=temporary)).status == 404
     again = await slow.done(plain())
-    assert again["prompt"][0] == 0  # numbers begin again, and nothing is in the cache
+    assert again["prompt"][0] == 0  # numbers start again at 0, and the cache is empty
     assert again["outputs"]["2"]["images"][0]["filename"] == "t_00002_.png"
     assert (await slow.stats())["restarts"] == 1
 
 
-async def test_a_reset_forgets_everything(slow: SimulatedComfyUI) -> None:
+async def test_a_reset_returns_the_simulator_to_its_initial_state(slow: SimulatedComfyUI) -> None:
     entry = await slow.done(plain())
     await slow.submit(upscaled(1))
     await slow.call("POST", "/simulator/reset")
@@ -510,11 +516,11 @@ async def test_the_idle_time_between_jobs_is_measured(slow: SimulatedComfyUI) ->
 
 
 @pytest.mark.parametrize("seconds", [-1, "1", True, 1e9])
-async def test_a_clock_is_not_advanced_by_an_invalid_request(server: SimulatedComfyUI, seconds: Any) -> None:
+async def test_an_invalid_request_to_advance_the_clock_is_refused(server: SimulatedComfyUI, seconds: Any) -> None:
     assert (await server.call("POST", "/simulator/advance", json={"seconds": seconds})).status == 400
 
 
-async def test_jobs_in_parallel_are_done_one_after_the_other(server: SimulatedComfyUI) -> None:
+async def test_jobs_submitted_at_once_run_one_after_the_other(server: SimulatedComfyUI) -> None:
     ids = await asyncio.gather(*(server.submit(plain(color), f"{CLIENT}-{color}") for color in range(20)))
     entries = await asyncio.gather(*map(server.ended, ids))
     times = sorted(tuple(entry["status"]["messages"][place][1]["timestamp"] for place in (0, -1)) for entry in entries)

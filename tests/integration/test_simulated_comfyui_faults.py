@@ -44,7 +44,7 @@ async def registered(server: SimulatedComfyUI) -> int:
         ("html", {"status": 503}, 503, "text/html"),
     ],
 )
-async def test_a_submit_is_answered_with_something_else(
+async def test_a_submit_can_be_answered_with_an_error_or_a_page(
     server: SimulatedComfyUI, fault: str, parameters: Any, status: int, content_type: str | None, *, takes_effect: bool
 ) -> None:
     await server.fault(fault, takes_effect=takes_effect, **parameters)
@@ -55,14 +55,14 @@ async def test_a_submit_is_answered_with_something_else(
 
 
 @pytest.mark.parametrize("takes_effect", [False, True])
-async def test_a_submit_is_dropped(server: SimulatedComfyUI, *, takes_effect: bool) -> None:
+async def test_the_connection_of_a_submit_can_be_dropped(server: SimulatedComfyUI, *, takes_effect: bool) -> None:
     await server.fault("drop", takes_effect=takes_effect)
     with pytest.raises(aiohttp.ClientConnectionError):
         await server.call("POST", "/prompt", json=BODY)
     assert await registered(server) == takes_effect
 
 
-async def test_a_submit_that_hangs_is_queued_when_the_server_wakes(slow: SimulatedComfyUI) -> None:
+async def test_a_hanging_submit_is_queued_when_the_hang_ends(slow: SimulatedComfyUI) -> None:
     await slow.fault("hang", seconds=STEP)
     waiting = asyncio.create_task(slow.call("POST", "/prompt", json=BODY))
     await slow.wait_for(struck=1)
@@ -74,7 +74,7 @@ async def test_a_submit_that_hangs_is_queued_when_the_server_wakes(slow: Simulat
     assert (await slow.ended(PROMPT_ID))["status"]["completed"] is True
 
 
-async def test_a_submit_that_hangs_may_be_queued_before(slow: SimulatedComfyUI) -> None:
+async def test_a_hanging_submit_can_be_queued_before_the_hang(slow: SimulatedComfyUI) -> None:
     await slow.fault("hang", when="after")
     waiting = asyncio.create_task(slow.call("POST", "/prompt", json=BODY))
     await slow.wait_for(registered=1)
@@ -83,7 +83,7 @@ async def test_a_submit_that_hangs_may_be_queued_before(slow: SimulatedComfyUI) 
     waiting.cancel()
 
 
-async def test_a_submit_that_hangs_dies_with_the_server(slow: SimulatedComfyUI) -> None:
+async def test_a_hanging_submit_is_lost_when_the_server_restarts(slow: SimulatedComfyUI) -> None:
     await slow.fault("hang")
     waiting = asyncio.create_task(slow.call("POST", "/prompt", json=BODY))
     await slow.wait_for(struck=1)
@@ -102,7 +102,7 @@ async def test_a_submit_that_hangs_dies_with_the_server(slow: SimulatedComfyUI) 
 
 
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each != "ws"])
-async def test_any_call_can_fail(server: SimulatedComfyUI, endpoint: str) -> None:
+async def test_a_fault_can_make_any_call_fail(server: SimulatedComfyUI, endpoint: str) -> None:
     await server.fault("status", endpoint=endpoint, status=502)
     calls = {
         "submit": ("POST", "/prompt"),
@@ -126,21 +126,21 @@ async def test_a_socket_can_be_refused(server: SimulatedComfyUI) -> None:
         await server.session.ws_connect(f"{server.url}/ws")
 
 
-async def test_a_file_can_be_gone_once(server: SimulatedComfyUI) -> None:
+async def test_a_file_can_be_missing_for_one_request(server: SimulatedComfyUI) -> None:
     entry = await server.done(plain())
     await server.fault("view_gone")
     assert (await server.call("GET", "/view", params=entry["outputs"]["2"]["images"][0])).status == 404
     assert await server.image(entry)
 
 
-async def test_a_submit_can_have_errors_of_other_nodes(server: SimulatedComfyUI) -> None:
+async def test_the_answer_to_a_submit_can_contain_errors_of_other_nodes(server: SimulatedComfyUI) -> None:
     await server.fault("node_errors")
     answer = await server.call("POST", "/prompt", json=BODY)
     assert (answer.status, list(answer.json["node_errors"])) == (200, ["99"])
     assert (await server.ended(PROMPT_ID))["status"]["completed"] is True
 
 
-async def test_a_job_fails_with_its_prompt_in_the_error(server: SimulatedComfyUI) -> None:
+async def test_the_error_of_a_failed_job_contains_its_prompt(server: SimulatedComfyUI) -> None:
     await server.done(painted("a fox"))
     await server.fault("execution_error", type="ValueError", message="wrong shape in /opt/x.py", prompt="a fox")
     await server.done(painted("a hare"))
@@ -159,7 +159,7 @@ async def test_a_job_fails_with_its_prompt_in_the_error(server: SimulatedComfyUI
     assert (await server.done(painted("a fox")))["status"]["completed"] is True
 
 
-async def test_a_job_runs_out_of_memory_after_its_first_step(server: SimulatedComfyUI) -> None:
+async def test_a_job_can_run_out_of_memory_after_its_first_step(server: SimulatedComfyUI) -> None:
     async with server.listener() as listener:
         await server.fault("out_of_memory")
         await server.submit(painted())
@@ -170,7 +170,7 @@ async def test_a_job_runs_out_of_memory_after_its_first_step(server: SimulatedCo
 
 
 @pytest.mark.parametrize("when", ["waiting", "running", "ended"])
-async def test_a_job_vanishes(server: SimulatedComfyUI, when: str) -> None:
+async def test_a_job_can_vanish_before_during_or_after_its_run(server: SimulatedComfyUI, when: str) -> None:
     await server.fault("vanish", when=when)
     async with server.listener() as listener:
         await listener.until("status 0 sid")
@@ -182,7 +182,7 @@ async def test_a_job_vanishes(server: SimulatedComfyUI, when: str) -> None:
     assert (await server.call("GET", f"/api/jobs/{vanished}")).status == 404
 
 
-async def test_a_socket_falls_silent(server: SimulatedComfyUI) -> None:
+async def test_a_socket_can_fall_silent(server: SimulatedComfyUI) -> None:
     await server.fault("silent_socket")
     async with server.listener() as listener:
         await listener.until("status 0 sid")
@@ -191,7 +191,7 @@ async def test_a_socket_falls_silent(server: SimulatedComfyUI) -> None:
         assert await listener.rest() == ["status 1", "status 1"]
 
 
-async def test_a_socket_is_cut_in_the_middle_of_a_job(server: SimulatedComfyUI) -> None:
+async def test_a_socket_can_be_cut_during_a_job(server: SimulatedComfyUI) -> None:
     await server.fault("cut_socket")
     async with server.listener() as listener:
         prompt_id = await server.submit(upscaled())
@@ -204,7 +204,7 @@ async def test_a_socket_is_cut_in_the_middle_of_a_job(server: SimulatedComfyUI) 
 @pytest.mark.parametrize(
     ("fault", "parameters", "least"), [("foreign_frames", {}, 100), ("large_frame", {"bytes": 5_000_000}, 5_000_000)]
 )
-async def test_frames_of_other_jobs_come_between(
+async def test_a_socket_can_receive_frames_of_other_jobs(
     server: SimulatedComfyUI, fault: str, parameters: Any, least: int
 ) -> None:
     await server.fault(fault, **parameters)
@@ -231,7 +231,7 @@ async def test_a_client_that_does_not_read_its_socket_stops_no_job(server: Simul
         assert (await server.done(upscaled()))["status"]["completed"] is True
 
 
-async def test_a_fault_waits_for_a_submit_with_its_prompt(server: SimulatedComfyUI) -> None:
+async def test_a_fault_with_a_prompt_strikes_only_a_matching_submit(server: SimulatedComfyUI) -> None:
     await server.fault("status", prompt="dragon")
     assert (await server.done(painted("a fox")))["status"]["completed"] is True
     answer = await server.call("POST", "/prompt", json={"prompt": painted("a red dragon")})

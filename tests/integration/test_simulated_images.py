@@ -14,7 +14,7 @@ from tests.simulated_images import KEY, SimulatedImages, headers_of, looked_at, 
 
 RED, BLUE, MASK = png("red"), png("blue"), png("white")
 IMAGE_PROFILES = [name for name, profile in PROFILES.items() if profile.wire is Wire.images]
-SMALL = {"openai": "1024x1024", "azure": "1024x1024", "seedream": "2048x2048"}  # their smallest squares
+SMALL = {"openai": "1024x1024", "azure": "1024x1024", "seedream": "2048x2048"}  # the smallest square of each profile
 QUERY = {"azure": "?api-version=2025-04-01-preview"}
 
 
@@ -33,13 +33,13 @@ def order(profile: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[SimulatedImages]:
-    """A simulated server, of OpenAI unless the test names another profile."""
+    """A simulated server, with the profile of OpenAI unless the test requests another profile."""
     async with simulated(getattr(request, "param", "openai"), key=KEY) as server:
         yield server
 
 
 @pytest.mark.parametrize("server", IMAGE_PROFILES, indirect=True)
-async def test_an_order_of_each_profile_gives_an_image_of_the_ordered_size(
+async def test_each_profile_makes_an_image_of_the_requested_size(
     server: SimulatedImages, request: pytest.FixtureRequest
 ) -> None:
     profile = request.node.callspec.params["server"]
@@ -88,7 +88,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("server", "fields", "status", "told"), REFUSED, indirect=["server"])
-async def test_a_profile_refuses_what_its_server_refuses(
+async def test_each_profile_refuses_the_orders_that_its_server_refuses(
     server: SimulatedImages, request: pytest.FixtureRequest, fields: dict[str, Any], status: int, told: str
 ) -> None:
     profile = request.node.callspec.params["server"]
@@ -115,7 +115,7 @@ async def test_invalid_forms_are_refused_with_the_codes_of_openai(server: Simula
 
 
 @pytest.mark.parametrize("server", ["seedream", "siliconflow", "xai"], indirect=True)
-async def test_references_in_fields_are_recorded_as_they_arrived(
+async def test_reference_images_in_json_fields_are_recorded_unchanged(
     server: SimulatedImages, request: pytest.FixtureRequest
 ) -> None:
     profile = request.node.callspec.params["server"]
@@ -134,7 +134,7 @@ async def test_references_in_fields_are_recorded_as_they_arrived(
 
 
 @pytest.mark.parametrize("profile", [name for name, each in PROFILES.items() if each.keys.headers])
-async def test_a_key_is_checked_where_the_server_checks_it(profile: str) -> None:
+async def test_a_missing_or_wrong_key_is_refused_as_by_the_real_server(profile: str) -> None:
     url_below = {"gemini": "models/gemini-2.5-flash-image:generateContent"} | dict.fromkeys(
         ("openrouter", "markdown"), "chat/completions"
     )
@@ -169,18 +169,18 @@ async def test_a_client_that_leaves_does_not_end_its_order() -> None:
         assert (await server.stats())["images"] == 2
 
 
-async def test_a_server_that_closes_idle_connections_does_so_after_five_seconds() -> None:
+async def test_the_museq_profile_closes_idle_connections_after_five_seconds() -> None:
     async with simulated("museq") as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.root.rpartition(":")[2]))
         writer.write(b"GET /health HTTP/1.1\r\nHost: museq\r\n\r\n")
         started = asyncio.get_running_loop().time()
-        assert (await reader.read()).endswith(b'"models":["pil-test"]}')  # to the end of the connection
+        assert (await reader.read()).endswith(b'"models":["pil-test"]}')  # reads until the connection is closed
         assert asyncio.get_running_loop().time() - started > 4
         writer.close()
         await writer.wait_closed()
 
 
-async def test_images_can_have_a_size_in_bytes_and_many_are_served_at_once() -> None:
+async def test_fifty_orders_at_once_get_images_of_the_configured_byte_size() -> None:
     async with simulated("generic", image_bytes=200_000) as server:
         answers = await asyncio.gather(*(server.generate(prompt=f"{number}", n=2) for number in range(50)))
     images = [base64.b64decode(row["b64_json"]) for answer in answers for row in answer.json["data"]]
@@ -189,7 +189,7 @@ async def test_images_can_have_a_size_in_bytes_and_many_are_served_at_once() -> 
     assert looked_at(images[0]) == ("PNG", (1024, 1024))
 
 
-async def test_a_reset_forgets_everything(server: SimulatedImages) -> None:
+async def test_a_reset_returns_the_simulator_to_its_initial_state(server: SimulatedImages) -> None:
     await server.fault("empty")
     await server.generate()
     await server.call("POST", f"{server.root}/simulator/reset")

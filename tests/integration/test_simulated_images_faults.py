@@ -44,17 +44,17 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("fault", "status", "code", "kind"), REFUSALS)
-async def test_a_refusal_registers_nothing(
+async def test_a_refused_order_is_not_registered(
     server: SimulatedImages, fault: str, status: int, code: str | None, kind: str | None
 ) -> None:
     answer = await after(server, fault)
     error = answer.json["error"]
     assert (answer.status, error["code"], error["type"]) == (status, code, kind)
-    assert (await server.stats())["registered"] == 1  # the next order
+    assert (await server.stats())["registered"] == 1  # only the next order is registered
 
 
 @pytest.mark.parametrize(("header", "value"), [("none", None), ("retry-after", "12"), ("retry-after-ms", "12000")])
-async def test_a_rate_limit_says_when_to_come_back(server: SimulatedImages, header: str, value: str | None) -> None:
+async def test_a_rate_limit_states_the_waiting_time(server: SimulatedImages, header: str, value: str | None) -> None:
     answer = await after(server, "rate_limited", header=header)
     assert answer.json["error"]["message"].endswith("Limit 5, Used 5, Requested 1. Please try again in 12s.")
     assert answer.headers.get(header) == value
@@ -73,7 +73,7 @@ async def test_a_rate_limit_says_when_to_come_back(server: SimulatedImages, head
         ("stable-diffusion.cpp", {"fault": "server_error"}, 500, '{"error":"server_error","message":'),
     ],
 )
-async def test_a_refusal_comes_in_the_form_of_the_profile(
+async def test_a_refusal_has_the_form_of_the_profile(
     profile: str, fault: dict[str, Any], status: int, body: str
 ) -> None:
     sizes = {"seedream": {"size": "2K"}, "siliconflow": {"image_size": "64x64"}}
@@ -87,7 +87,7 @@ async def test_a_refusal_comes_in_the_form_of_the_profile(
 
 @pytest.mark.parametrize("registered", [False, True])
 @pytest.mark.parametrize("fault", ["drop", "server_error", "html"])
-async def test_an_order_whose_answer_is_lost_may_be_registered(
+async def test_an_order_whose_answer_is_lost_can_be_registered(
     server: SimulatedImages, fault: str, registered: bool
 ) -> None:
     await server.fault(fault, registered=registered)
@@ -102,7 +102,7 @@ async def test_an_order_whose_answer_is_lost_may_be_registered(
     assert (len(stats["requests"]), stats["registered"], stats["images"]) == (1, int(registered), 0)
 
 
-async def test_a_gateway_asks_the_server_behind_it_three_times() -> None:
+async def test_the_litellm_profile_tries_the_server_behind_it_three_times() -> None:
     async with simulated("litellm") as server:
         await server.fault("server_error", status=502)
         assert (await server.generate(model="pil-test", size="64x64")).status == 502
@@ -114,7 +114,7 @@ async def test_an_answer_may_have_no_images(server: SimulatedImages) -> None:
     assert (answer.status, answer.json["data"]) == (200, [])
 
 
-async def test_a_refusal_of_xai_has_the_status_of_a_success() -> None:
+async def test_the_xai_profile_refuses_with_status_200() -> None:
     async with simulated("xai") as server:
         await server.fault("moderated_result")
         answer = await server.generate()
@@ -137,7 +137,7 @@ async def test_base64_can_have_line_breaks(generic: SimulatedImages) -> None:
     assert looked_at(base64.b64decode(encoded))[0] == "PNG"
 
 
-async def test_an_address_can_be_relative_require_the_key_and_fail_for_a_while(generic: SimulatedImages) -> None:
+async def test_the_address_of_an_image_can_be_relative_guarded_and_failing(generic: SimulatedImages) -> None:
     answer = await after(generic, "link", relative=True, guarded=True, failures=2)
     address = answer.json["data"][0]["url"]
     assert address.startswith("/")
@@ -159,7 +159,7 @@ async def test_a_stream_can_be_silent_between_two_partial_images() -> None:
         assert len(answer.events) == 3
 
 
-async def test_a_stop_ends_a_silence() -> None:
+async def test_stopping_the_simulator_ends_a_waiting_request() -> None:
     async with simulated("openai", seconds=3600) as server:
         order = asyncio.ensure_future(server.generate())
         await server.wait_for(registered=1)

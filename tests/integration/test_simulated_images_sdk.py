@@ -1,4 +1,4 @@
-"""The official SDK as a judge of the simulated server of OpenAI. It blocks, so it runs in threads."""
+"""The official SDK checks the simulated OpenAI server. The SDK blocks, so it runs in threads."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ def decoded(image: Any) -> bytes:
     return base64.b64decode(image.b64_json or "", validate=True)
 
 
-async def test_images_can_be_told_apart_by_their_prompts(server: SimulatedImages) -> None:
+async def test_images_of_different_prompts_are_different(server: SimulatedImages) -> None:
     answer, other = await with_sdk(
         server,
         lambda sdk: (

@@ -100,7 +100,7 @@ async def client() -> AsyncIterator[Client]:
         yield running
 
 
-async def test_an_order_becomes_images(client: Client) -> None:
+async def test_an_order_produces_images(client: Client) -> None:
     submitted = (await client.submit("a paper boat", n_variants=2, width=720, height=480)).json
     assert submitted["id"].startswith("task_")
     row = (await client.rows())[0]
@@ -130,7 +130,7 @@ async def test_a_running_task_shows_its_progress() -> None:
     assert running["moderation_result"]["type"] == "pending"
 
 
-async def test_a_remix_shows_what_was_uploaded(client: Client) -> None:
+async def test_a_remix_shows_the_uploaded_image(client: Client) -> None:
     uploaded = (await client.upload()).json
     item = {"type": "image", "frame_index": 0, "upload_media_id": uploaded["id"]}
     answer = await client.submit(operation="remix", inpaint_items=[item], width=480, height=480)
@@ -145,7 +145,7 @@ async def test_a_remix_shows_what_was_uploaded(client: Client) -> None:
     assert (refused.status, refused.code) == (400, "media_not_found")
 
 
-async def test_a_large_upload_is_accepted_and_one_that_is_too_large_is_refused(client: Client) -> None:
+async def test_a_large_upload_is_accepted_and_an_oversized_upload_is_refused(client: Client) -> None:
     noise = io.BytesIO()
     Image.effect_noise((2600, 2600), 120).save(noise, "PNG", compress_level=1)
     assert len(noise.getvalue()) > 5_000_000
@@ -161,7 +161,7 @@ async def test_calls_without_a_token_are_refused(client: Client) -> None:
         assert (answer.status, answer.json["error"]["type"]) == (401, "authentication_error")
 
 
-async def test_wrong_calls_get_error_objects(client: Client) -> None:
+async def test_invalid_calls_are_answered_with_error_objects(client: Client) -> None:
     assert (await client.call("GET", "/nowhere")).code == "not_found"
     assert (await client.call("DELETE", "/backend/video_gen")).code == "method_not_allowed"
     assert (await client.call("POST", "/backend/video_gen", data=b"{")).code == "invalid_json"
@@ -171,11 +171,11 @@ async def test_wrong_calls_get_error_objects(client: Client) -> None:
     assert (video.status, video.code) == (400, "unsupported_type")
 
 
-async def test_the_parameters_show_that_a_key_works(client: Client) -> None:
+async def test_the_parameters_call_shows_that_a_key_works(client: Client) -> None:
     assert (await client.call("GET", "/backend/parameters")).json["can_create_images"] is True
 
 
-async def test_media_urls_expire_and_the_list_gives_fresh_ones() -> None:
+async def test_media_urls_expire_and_the_list_contains_fresh_urls() -> None:
     async with simulator(media_ttl=60.0) as client:
         url = await client.image_url()
         assert (await client.call("GET", url, None)).status == 200
@@ -191,7 +191,7 @@ async def test_media_urls_cannot_be_guessed(client: Client) -> None:
         assert (await client.call("GET", wrong, None)).status == 404
 
 
-async def test_lists_can_be_paged_wrapped_and_bare() -> None:
+async def test_lists_can_have_pages_wrapped_rows_and_no_prompts() -> None:
     async with simulator(page_limit=2, wrap_rows=True, list_without_prompts=True) as client:
         ids = [(await client.submit()).json["id"] for _ in range(3)]
         page = (await client.call("GET", "/backend/video_gen?limit=50")).json
@@ -203,7 +203,7 @@ async def test_lists_can_be_paged_wrapped_and_bare() -> None:
         assert rest["has_more"] is False
 
 
-async def test_limits_refuse_as_the_service_does() -> None:
+async def test_orders_above_a_limit_are_refused_as_by_the_real_service() -> None:
     async with simulator(max_concurrent=1, rpm=2, seconds=10.0) as client:
         await client.submit()
         busy = await client.submit()
@@ -219,7 +219,7 @@ async def test_limits_refuse_as_the_service_does() -> None:
         assert (await client.stats())["refusals"] == {"too_many_concurrent_tasks": 1, "rate_limit_exhausted": 1}
 
 
-async def test_answers_can_be_held_back_while_their_effect_comes_at_once() -> None:
+async def test_an_order_can_be_registered_long_before_its_answer() -> None:
     async with simulator(answer_delay=300.0) as client:
         call = asyncio.create_task(client.submit())
         assert (await client.call("GET", "/simulator/wait?registered=1&timeout=60", None)).json["met"] is True
@@ -227,7 +227,7 @@ async def test_answers_can_be_held_back_while_their_effect_comes_at_once() -> No
         call.cancel()
 
 
-async def test_the_stats_show_what_happened(client: Client) -> None:
+async def test_the_statistics_show_calls_answers_refusals_and_tasks(client: Client) -> None:
     task_id = (await client.submit("a boat", "one")).json["id"]
     await client.submit("a car", "two")
     await client.submit("", "two")
@@ -239,7 +239,7 @@ async def test_the_stats_show_what_happened(client: Client) -> None:
     await client.upload("two")
     stats = await client.stats()
     assert stats == (await client.call("GET", "/stats", None)).json
-    assert stats["ordering"] == {"submit": {"one": 1, "two": 2}, "list": {"one": 3}, "upload": {"two": 1}}
+    assert stats["requests"] == {"submit": {"one": 1, "two": 2}, "list": {"one": 3}, "upload": {"two": 1}}
     assert stats["answers"] == {"submit": {"200": 2, "400": 1}, "list": {"200": 3}, "upload": {"200": 1}}
     assert stats["refusals"] == {"missing_prompt": 1}
     assert (stats["registered"], stats["unfinished"], stats["max_concurrent"]) == (2, 0, 1)
@@ -252,13 +252,13 @@ async def test_the_stats_show_what_happened(client: Client) -> None:
     assert (await client.call("GET", "/simulator/stats?tasks=0", None)).json["tasks"] == []
 
 
-async def test_a_reset_forgets_everything(client: Client) -> None:
+async def test_a_reset_returns_the_simulator_to_its_initial_state(client: Client) -> None:
     await client.submit()
     await client.upload()
     await client.fault(fault="drop", endpoint="list")
     await client.call("POST", "/simulator/reset", None)
     stats = await client.stats()
-    assert (stats["registered"], stats["tasks"], stats["uploads"], stats["ordering"]) == (0, [], [], {})
+    assert (stats["registered"], stats["tasks"], stats["uploads"], stats["requests"]) == (0, [], [], {})
     assert await client.rows() == []
 
 
@@ -280,7 +280,7 @@ async def test_a_wait_whose_condition_is_never_met_ends_with_its_timeout(client:
     assert (await client.call("GET", "/simulator/wait?registered=nan", None)).code == "invalid_wait"
 
 
-async def test_faults_are_ordered_listed_and_dropped(client: Client) -> None:
+async def test_faults_can_be_ordered_listed_and_removed(client: Client) -> None:
     added = (await client.fault(fault="server_error", times=3, status=502)).json["faults"]
     assert (added[0]["status"], added[0]["left"], added[0]["registered"]) == (502, 3, False)
     await client.call("GET", "/backend/parameters")
@@ -294,7 +294,7 @@ async def test_faults_are_ordered_listed_and_dropped(client: Client) -> None:
     assert (await client.stats())["faults_struck"] == {"server_error": 1}
 
 
-async def test_a_wrong_fault_order_is_refused_with_the_reason(client: Client) -> None:
+async def test_an_invalid_fault_is_refused_with_the_reason(client: Client) -> None:
     answer = await client.fault(fault="explode")
     assert (answer.status, answer.code) == (400, "invalid_fault")
     assert "Unknown fault 'explode'" in answer.json["error"]["message"]
@@ -335,7 +335,7 @@ async def test_a_fault_answers_with_its_error_object(
 
 @pytest.mark.parametrize("status", [403, 429, 503])
 @pytest.mark.parametrize("page", ["modern", "legacy"])
-async def test_a_challenge_is_a_page_with_its_mark(client: Client, status: int, page: str) -> None:
+async def test_a_challenge_is_a_page_with_the_header_of_cloudflare(client: Client, status: int, page: str) -> None:
     await client.fault(fault="challenge", status=status, page=page, endpoint="list")
     answer = await client.call("GET", "/backend/video_gen")
     assert (answer.status, answer.headers["cf-mitigated"]) == (status, "challenge")
@@ -361,7 +361,7 @@ async def test_a_solver_of_challenges_gives_up_on_the_legacy_page(client: Client
         sys.__dict__.pop("tracebacklimit", None)
 
 
-async def test_an_edge_error_is_a_page(client: Client) -> None:
+async def test_an_edge_error_is_an_html_page(client: Client) -> None:
     await client.fault(fault="server_error", status=522)
     answer = await client.submit()
     assert (answer.status, answer.headers["content-type"]) == (522, "text/html; charset=utf-8")
@@ -379,7 +379,7 @@ async def test_a_fault_strikes_before_or_after_the_order_is_registered(
     assert [row["prompt"] for row in await client.rows()] == ["an odd order"] * registered
 
 
-async def test_an_order_that_is_refused_anyway_does_not_use_up_a_fault() -> None:
+async def test_a_refused_order_does_not_use_up_a_fault() -> None:
     async with simulator(max_concurrent=1, seconds=10.0) as client:
         await client.submit()
         await client.fault(fault="drop", registered=True, times=1)
@@ -399,7 +399,7 @@ async def test_a_dropped_connection_ends_without_an_answer(client: Client, reset
         await client.rows()
 
 
-async def test_a_client_that_leaves_ends_its_hanging_answer(client: Client) -> None:
+async def test_a_hanging_answer_ends_when_its_client_leaves(client: Client) -> None:
     await client.fault(fault="hang", endpoint="list")
     before = asyncio.all_tasks()
     call = asyncio.create_task(client.call("GET", "/backend/video_gen"))
@@ -440,19 +440,19 @@ async def test_a_hanging_answer_does_not_delay_the_stop() -> None:
         assert all(isinstance(end, aiohttp.ClientError) for end in ends)
 
 
-async def test_an_answer_can_hang_for_a_while_and_then_come(client: Client) -> None:
+async def test_an_answer_can_hang_for_a_while_and_then_arrive(client: Client) -> None:
     await client.fault(fault="hang", seconds=0.01, registered=True)
     submitted = (await client.submit()).json
     assert [row["id"] for row in (await client.rows())] == [submitted["id"]]
 
 
-async def test_a_slow_body_is_whole_in_the_end(client: Client) -> None:
+async def test_a_slow_body_finally_arrives_complete(client: Client) -> None:
     await client.fault(fault="slow_body", bytes=20, seconds=0.001)
     submitted = (await client.submit()).json
     assert [row["id"] for row in (await client.rows())] == [submitted["id"]]
 
 
-async def test_garbage_is_not_json(client: Client) -> None:
+async def test_the_garbage_fault_answers_with_invalid_json(client: Client) -> None:
     for kind in ("text", "truncated", "empty"):
         await client.fault(fault="garbage", kind=kind, times=1)
         answer = await client.call("GET", "/backend/video_gen")
@@ -461,19 +461,19 @@ async def test_garbage_is_not_json(client: Client) -> None:
             _ = answer.json
 
 
-async def test_an_answer_can_name_an_encoding(client: Client) -> None:
+async def test_an_answer_can_declare_an_unknown_encoding(client: Client) -> None:
     await client.fault(fault="encoded", encoding="x-unknown", times=1)
     answer = await client.call("GET", "/backend/video_gen")
     assert (answer.headers["content-encoding"], answer.json["task_responses"]) == ("x-unknown", [])
 
 
-async def test_a_page_can_come_with_a_good_status(client: Client) -> None:
+async def test_a_page_can_have_a_success_status(client: Client) -> None:
     await client.fault(fault="html")
     answer = await client.call("GET", "/backend/video_gen")
     assert (answer.status, answer.body[:15]) == (200, b"<!DOCTYPE html>")
 
 
-async def test_json_can_have_the_wrong_shape(client: Client) -> None:
+async def test_an_answer_can_be_json_of_the_wrong_shape(client: Client) -> None:
     await client.submit()
     seen = {}
     for kind in ("missing", "list", "null", "string", "numbers", "strings", "rows"):
@@ -487,7 +487,7 @@ async def test_json_can_have_the_wrong_shape(client: Client) -> None:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-async def test_an_oversize_body_is_good_json_of_that_size(client: Client, declared: bool) -> None:
+async def test_an_oversized_body_is_valid_json_of_the_requested_size(client: Client, declared: bool) -> None:
     await client.submit()
     await client.fault(fault="oversize", megabytes=2, declared=declared)
     answer = await client.call("GET", "/backend/video_gen")
@@ -496,7 +496,7 @@ async def test_an_oversize_body_is_good_json_of_that_size(client: Client, declar
     assert ("content-length" in answer.headers) is declared
 
 
-async def test_fates_decide_how_a_task_ends(client: Client) -> None:
+async def test_a_fault_can_decide_how_a_task_ends(client: Client) -> None:
     fates: list[dict[str, Any]] = [
         {"fault": "never_finish"},
         {"fault": "moderation", "code": "violence", "needs_user_review": True},
@@ -524,7 +524,7 @@ async def test_fates_decide_how_a_task_ends(client: Client) -> None:
     assert "vanish" not in rows
 
 
-async def test_media_faults_spoil_the_content_of_a_url(client: Client) -> None:
+async def test_media_faults_change_the_answer_for_an_image(client: Client) -> None:
     url = await client.image_url()
     whole = (await client.call("GET", url, None)).body
 
@@ -612,7 +612,7 @@ def test_the_command_serves_until_a_signal(number: signal.Signals) -> None:
         assert process.wait(timeout=PATIENCE) == 0
 
 
-def test_the_command_says_when_its_address_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_that_its_address_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     with socket.socket() as other:
@@ -625,14 +625,14 @@ def test_the_command_says_when_its_address_is_in_use(capsys: pytest.CaptureFixtu
     assert output.out == ""
 
 
-def test_the_command_refuses_options_that_make_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_impossible_options(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert run(parser.parse_args(["--jitter", "2"])) == 2
     assert capsys.readouterr().err == "simulator: jitter must be at most 1\n"
 
 
-def test_the_command_serves_each_profile_below_its_own_address() -> None:
+def test_the_command_serves_a_profile_below_its_own_path() -> None:
     command = [
         sys.executable,
         "-c",

@@ -1,4 +1,4 @@
-"""The simulator answers only if it is configured or nothing is, and never in place of a real back end."""
+"""The simulator answers only if it is configured or nothing is configured, and never in place of a real back end."""
 
 import asyncio
 import logging
@@ -19,14 +19,14 @@ ON_PURPOSE = {"upstream": "simulator"}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder of the test's own, where the default key file may be."""
+    """The working folder of the test, where the default key file may be."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sora_proxy.key_keeping.source.FILE_CHECK_SECONDS", 0.02)
     return tmp_path
 
 
 def write(file: Path, content: str) -> None:
-    """Write a file as editors do: write another one and rename it."""
+    """Write a file as editors do: write a new file and rename it."""
     part = file.with_suffix(".part")
     part.write_text(content)
     part.rename(file)
@@ -44,7 +44,7 @@ async def assert_simulated(proxy: Proxy) -> None:
 
 
 async def assert_refused(proxy: Proxy) -> None:
-    """Without a usable key, a real back end makes no images, and neither does the simulator."""
+    """Assert that neither a real back end without a usable key nor the simulator makes an image."""
     async with proxy.chat() as answer:
         assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
     async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
@@ -55,7 +55,7 @@ async def assert_refused(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"upstream": "auto"}], ids=["unset", "auto"])
-async def test_a_start_without_any_key_or_back_end_uses_the_simulator_and_so_does_the_next_one(
+async def test_every_start_without_a_key_or_back_end_uses_the_simulator(
     start_proxy: StartProxy, settings: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -75,7 +75,7 @@ async def test_a_start_without_any_key_or_back_end_uses_the_simulator_and_so_doe
     ],
     ids=str,
 )
-async def test_a_start_that_names_a_back_end_or_a_place_for_keys_never_uses_the_simulator(
+async def test_a_start_with_a_back_end_or_key_option_never_uses_the_simulator(
     start_proxy: StartProxy, folder: Path, settings: dict[str, Any], named: dict[str, Any]
 ) -> None:
     await asyncio.to_thread(write, folder / "keys.json", "[]")
@@ -83,14 +83,14 @@ async def test_a_start_that_names_a_back_end_or_a_place_for_keys_never_uses_the_
         await assert_refused(proxy)
 
 
-async def test_a_key_file_of_the_default_name_is_a_place_for_keys(start_proxy: StartProxy, folder: Path) -> None:
+async def test_a_default_key_file_prevents_the_use_of_the_simulator(start_proxy: StartProxy, folder: Path) -> None:
     await asyncio.to_thread(write, folder / "api_keys.json", "[]")
     async with start_proxy() as proxy:
         await assert_refused(proxy)
 
 
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}], ids=["enabled", "disabled"])
-async def test_a_key_from_the_admin_api_counts_at_the_next_start(
+async def test_a_key_from_the_admin_api_is_loaded_at_the_next_start(
     start_proxy: StartProxy, fields: dict[str, Any]
 ) -> None:
     async with start_proxy(upstream="sora") as proxy:
@@ -99,7 +99,7 @@ async def test_a_key_from_the_admin_api_counts_at_the_next_start(
         assert (await proxy.ask("GET", f"{KEYS}/{fingerprint(TOKEN)}"))[1]["backend"] == "sora"
 
 
-async def test_keys_whose_source_is_gone_are_not_replaced_by_the_simulator(
+async def test_stored_keys_without_a_source_prevent_the_use_of_the_simulator(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)):
@@ -128,7 +128,7 @@ async def test_keys_whose_source_is_gone_are_not_replaced_by_the_simulator(
     ],
     ids=["add", "add disabled", "import", "dry run", "change of the token"],
 )
-async def test_no_key_is_accepted_where_only_the_simulator_would_get_it(
+async def test_no_key_can_be_added_while_the_simulator_is_the_default(
     start_proxy: StartProxy, method: str, path: str, body: Any
 ) -> None:
     async with start_proxy() as proxy:
@@ -138,7 +138,7 @@ async def test_no_key_is_accepted_where_only_the_simulator_would_get_it(
             assert way in told["error"]["message"]
         assert await keys_of(proxy) == {SIMULATORS_KEY: "ready"}
         await assert_simulated(proxy)
-    async with start_proxy() as proxy:  # nothing of it was kept
+    async with start_proxy() as proxy:  # the refused keys were not stored
         await assert_simulated(proxy)
 
 
@@ -151,7 +151,7 @@ async def test_the_simulators_own_key_can_be_changed(start_proxy: StartProxy) ->
 
 
 @pytest.mark.parametrize("content", [f'[{{"key": "{TOKEN}"}}]', "[]"], ids=["a key", "empty"])
-async def test_a_key_file_that_appears_is_used_at_the_next_start_and_the_log_says_so(
+async def test_a_new_key_file_is_logged_and_used_at_the_next_start(
     start_proxy: StartProxy, folder: Path, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
     async def warnings() -> list[str]:
@@ -173,7 +173,7 @@ async def test_a_key_file_that_appears_is_used_at_the_next_start_and_the_log_say
     assert len(await warnings()) == 1
 
 
-async def test_keys_are_accepted_where_the_simulator_is_configured(start_proxy: StartProxy, folder: Path) -> None:
+async def test_keys_are_accepted_if_the_simulator_is_configured(start_proxy: StartProxy, folder: Path) -> None:
     async with start_proxy(**ON_PURPOSE) as proxy:
         assert (await proxy.ask("POST", KEYS, {"key": TOKEN}))[0] == 201
         assert (await proxy.ask("POST", f"{KEYS}/import", {"text": "one-more-token-of-the-tests"}))[0] == 200
@@ -188,7 +188,7 @@ async def test_keys_are_accepted_where_the_simulator_is_configured(start_proxy: 
         await assert_simulated(proxy)
 
 
-async def test_a_configured_simulator_answers_whatever_keys_are_stored(
+async def test_a_configured_simulator_is_used_despite_stored_keys(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)):

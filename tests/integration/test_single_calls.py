@@ -1,4 +1,4 @@
-"""An order for several images whose back end makes one in each call: each call counts and ends by itself."""
+"""An order for several images whose back end makes one image per call: each call counts and ends separately."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """A server that counts the calls at once, and refuses those above a limit. Those after the first few wait."""
+    """A server that counts simultaneous calls, and refuses calls above a limit. Calls after the first few wait."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 
@@ -85,9 +85,7 @@ async def generate(proxy: Proxy, n: int = 3, **fields: Any) -> tuple[int, Any]:
         return found.status, await found.json()
 
 
-async def test_each_image_is_a_call_of_its_own_and_all_are_made_at_once(
-    start_proxy: StartProxy, server: Counting
-) -> None:
+async def test_each_image_of_an_order_is_made_by_a_separate_call(start_proxy: StartProxy, server: Counting) -> None:
     server.answers = [image(input_tokens=2, output_tokens=10) for _ in range(3)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         status, body = await generate(proxy)
@@ -101,7 +99,7 @@ async def test_each_image_is_a_call_of_its_own_and_all_are_made_at_once(
     assert not any("n" in body for body in server.bodies)
 
 
-async def test_no_call_streams_for_more_than_one_image(start_proxy: StartProxy, server: Counting) -> None:
+async def test_each_streamed_call_requests_only_one_image(start_proxy: StartProxy, server: Counting) -> None:
     order = {"model": MODEL, "prompt": "a red fox", "n": 2, "stream": True, "partial_images": 2}
     async with start_proxy(backends=[entry(server, "openai")]) as proxy:
         await server.show(GIF)
@@ -116,7 +114,7 @@ async def test_no_call_streams_for_more_than_one_image(start_proxy: StartProxy, 
     assert server.registered == 2
 
 
-async def test_an_image_against_the_rules_is_named_and_the_others_are_kept(
+async def test_a_refused_image_is_reported_and_the_other_images_are_delivered(
     start_proxy: StartProxy, server: Counting
 ) -> None:
     server.answers = [answer(400, REFUSAL), image(), image()]
@@ -132,7 +130,7 @@ async def test_an_image_against_the_rules_is_named_and_the_others_are_kept(
 
 
 @pytest.mark.parametrize("step", [Step.arrived, Step.registered])
-async def test_an_image_of_unknown_outcome_is_named_and_never_ordered_again(
+async def test_an_image_of_unknown_outcome_is_reported_and_never_ordered_again(
     start_proxy: StartProxy, server: Counting, step: Step
 ) -> None:
     server.script.cut(step)
@@ -144,7 +142,7 @@ async def test_an_image_of_unknown_outcome_is_named_and_never_ordered_again(
     assert len(server.bodies) == 3
 
 
-async def test_requeue_orders_an_image_of_unknown_outcome_again_and_no_other(
+async def test_requeue_orders_only_the_image_of_unknown_outcome_again(
     start_proxy: StartProxy, server: Counting
 ) -> None:
     server.script.cut(Step.registered)
@@ -153,9 +151,7 @@ async def test_requeue_orders_an_image_of_unknown_outcome_again_and_no_other(
     assert (len(server.bodies), server.registered) == (4, 4)
 
 
-async def test_calls_that_a_key_could_not_take_are_made_with_another_one(
-    start_proxy: StartProxy, server: Counting
-) -> None:
+async def test_rate_limited_calls_are_made_with_another_key(start_proxy: StartProxy, server: Counting) -> None:
     server.answers = [
         image(),
         answer(429, {"error": {"code": "rate_limit_exceeded"}}, **{"retry-after": "900"}),
@@ -168,7 +164,7 @@ async def test_calls_that_a_key_could_not_take_are_made_with_another_one(
     assert (len(server.bodies), len(set(server.keys))) == (4, 2)
 
 
-async def test_a_refusal_without_a_time_shows_how_many_calls_a_key_can_make_at_once(
+async def test_a_refusal_without_a_time_reveals_the_concurrency_limit_of_a_key(
     start_proxy: StartProxy,
 ) -> None:
     server = Counting(answers_at_once=0, most=3)
@@ -188,7 +184,7 @@ async def test_a_refusal_without_a_time_shows_how_many_calls_a_key_can_make_at_o
     await runner.cleanup()
 
 
-async def test_images_that_no_key_can_make_any_more_are_named(start_proxy: StartProxy, server: Counting) -> None:
+async def test_images_without_a_usable_key_are_reported_as_missing(start_proxy: StartProxy, server: Counting) -> None:
     server.answers = [image(), answer(401, {"error": {"code": "invalid_api_key"}}), image()]
     async with start_proxy(backends=[entry(server)]) as proxy:
         status, body = await generate(proxy)
@@ -205,7 +201,7 @@ async def test_images_that_no_key_can_make_any_more_are_named(start_proxy: Start
         ([answer(400, REFUSAL), answer(200, {"data": []})], None, 1),
     ],
 )
-async def test_without_any_image_the_order_fails(
+async def test_an_order_without_any_image_fails(
     start_proxy: StartProxy, server: Counting, answers: list[web.Response], code: str | None, counted: int
 ) -> None:
     server.answers = [answer(each.status, json.loads(each.text or "")) for each in answers]
@@ -233,7 +229,7 @@ async def test_a_key_makes_as_many_calls_at_once_as_its_limit_allows(start_proxy
     await runner.cleanup()
 
 
-async def test_a_key_gets_no_more_calls_in_a_minute_than_its_rate_allows(
+async def test_a_key_makes_no_more_calls_in_a_minute_than_its_rate_allows(
     start_proxy: StartProxy, server: Counting
 ) -> None:
     keys = ({"key": "one", "max_rpm": 2}, {"key": "two", "max_rpm": 2})
@@ -246,7 +242,7 @@ async def test_a_key_gets_no_more_calls_in_a_minute_than_its_rate_allows(
     assert (len(server.bodies), sorted(map(server.keys.count, set(server.keys)))) == (4, [2, 2])
 
 
-async def test_a_cancelled_order_sends_nothing_more(start_proxy: StartProxy) -> None:
+async def test_a_cancelled_order_sends_no_further_calls(start_proxy: StartProxy) -> None:
     server = Counting(answers_at_once=1)
     runner = await server.start()
     async with start_proxy(backends=[entry(server, keys=({"key": "one", "max_concurrent": 1},))]) as proxy:
@@ -271,7 +267,7 @@ async def test_a_cancelled_order_sends_nothing_more(start_proxy: StartProxy) -> 
 
 
 @pytest.mark.parametrize(("max_concurrent", "begun", "made"), [(None, 4, 2), (1, 3, 3)])
-async def test_after_a_kill_images_that_arrived_are_kept_and_those_of_unknown_outcome_are_named(
+async def test_images_that_arrived_before_a_kill_are_delivered_without_the_other_images(
     tmp_path: Path, max_concurrent: int | None, begun: int, made: int
 ) -> None:
     server = Counting(answers_at_once=2)
@@ -304,7 +300,7 @@ async def test_after_a_kill_images_that_arrived_are_kept_and_those_of_unknown_ou
     await runner.cleanup()
 
 
-async def test_each_call_has_a_seed_of_its_own(start_proxy: StartProxy, server: Counting) -> None:
+async def test_the_calls_of_an_order_use_consecutive_seeds(start_proxy: StartProxy, server: Counting) -> None:
     async with start_proxy(backends=[entry(server, "seedream")]) as proxy:
         assert len((await generate(proxy, seed=7))[1]["data"]) == 3
         assert len((await generate(proxy, n=2, seed=-1))[1]["data"]) == 2
@@ -313,7 +309,7 @@ async def test_each_call_has_a_seed_of_its_own(start_proxy: StartProxy, server: 
 
 
 @pytest.mark.parametrize("n", [1, 3])
-async def test_an_image_that_may_have_been_made_counts_against_the_cap_although_it_is_ordered_again(
+async def test_an_image_of_unknown_outcome_and_its_repeat_both_count_against_the_cap(
     start_proxy: StartProxy, server: Counting, n: int
 ) -> None:
     server.script.cut(Step.registered, times=2)
@@ -323,7 +319,7 @@ async def test_an_image_that_may_have_been_made_counts_against_the_cap_although_
     assert server.registered == n + 2
 
 
-async def test_a_back_end_that_is_drained_finishes_the_orders_that_it_began(start_proxy: StartProxy) -> None:
+async def test_a_drained_back_end_finishes_orders_that_have_begun(start_proxy: StartProxy) -> None:
     server = Counting(answers_at_once=1)
     runner = await server.start()
     other = Counting()
@@ -349,7 +345,7 @@ async def test_a_back_end_that_is_drained_finishes_the_orders_that_it_began(star
         await each.cleanup()
 
 
-async def test_one_round_shows_that_a_server_takes_one_call_at_a_time(start_proxy: StartProxy) -> None:
+async def test_a_server_limit_of_one_call_is_learned_in_one_round(start_proxy: StartProxy) -> None:
     server = Counting(answers_at_once=0, most=1)
     runner = await server.start()
 
@@ -365,7 +361,9 @@ async def test_one_round_shows_that_a_server_takes_one_call_at_a_time(start_prox
     await runner.cleanup()
 
 
-async def test_a_refusal_of_all_calls_of_a_round_is_a_rate_limit(start_proxy: StartProxy, server: Counting) -> None:
+async def test_refusals_of_all_simultaneous_calls_count_as_a_rate_limit(
+    start_proxy: StartProxy, server: Counting
+) -> None:
     server.answers = [answer(429, {"error": {"code": "rate_limit_exceeded"}}) for _ in range(4)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         assert len((await generate(proxy, n=4))[1]["data"]) == 4

@@ -26,9 +26,7 @@ async def listed(proxy: Proxy, query: str = "") -> list[str]:
     return [each["id"] for each in (await proxy.get(f"{PATH}?{query}"))["data"]]
 
 
-async def test_metadata_is_stored_for_whole_and_streamed_answers_can_be_changed_and_survives_a_restart(
-    start_proxy: StartProxy, simulator: Simulator
-) -> None:
+async def test_metadata_can_be_changed_and_survives_a_restart(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator)) as proxy:
         made = await order(proxy, metadata={"album": "foxes"}, store=False)
         assert made["metadata"] == {"album": "foxes"}
@@ -100,7 +98,9 @@ async def test_the_list_is_filtered_by_model_and_metadata(proxy: Proxy) -> None:
     ],
 )
 @pytest.mark.parametrize("path", [PATH, PATH + "/{id}/messages"])
-async def test_odd_pages_are_answered_or_refused_by_name(proxy: Proxy, path: str, query: str, status: int) -> None:
+async def test_odd_page_parameters_are_accepted_or_refused_by_name(
+    proxy: Proxy, path: str, query: str, status: int
+) -> None:
     made = await order(proxy)
     async with proxy.client.get(f"{proxy.url}{path.format(**made)}?{query}") as answer:
         assert answer.status == status
@@ -112,7 +112,7 @@ async def test_odd_pages_are_answered_or_refused_by_name(proxy: Proxy, path: str
         assert body["error"]["param"] in query
 
 
-async def test_the_messages_are_those_of_the_order_without_their_images(proxy: Proxy) -> None:
+async def test_stored_messages_omit_the_images_of_the_order(proxy: Proxy) -> None:
     gif = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
     made = await order(
         proxy,
@@ -140,7 +140,7 @@ async def test_the_messages_are_those_of_the_order_without_their_images(proxy: P
     assert [each["id"] for each in second["data"]] == [ids[1], ids[0]]
 
 
-async def test_the_end_of_a_long_conversation_is_stored(proxy: Proxy) -> None:
+async def test_only_the_end_of_a_long_conversation_is_stored(proxy: Proxy) -> None:
     long = [{"role": "user", "content": f"{n} {'x' * 20_000}"} for n in range(10)]
     made = await order(proxy, messages=[*long, {"role": "user", "content": "a fox"}])
     said = [each["content"] for each in (await proxy.get(f"{PATH}/{made['id']}/messages"))["data"]]
@@ -148,13 +148,13 @@ async def test_the_end_of_a_long_conversation_is_stored(proxy: Proxy) -> None:
     assert [text.split()[0] for text in said[:-1]] == ["7", "8", "9"]
 
 
-async def test_without_store_the_prompt_is_the_only_message(proxy: Proxy) -> None:
+async def test_an_order_without_store_has_only_its_prompt_as_a_message(proxy: Proxy) -> None:
     made = await order(proxy, store=None)
     (message,) = (await proxy.get(f"{PATH}/{made['id']}/messages"))["data"]
     assert (message["role"], message["content"]) == ("user", "a red fox")
 
 
-async def test_a_deleted_completion_is_gone_with_its_images(proxy: Proxy, tmp_path: Path) -> None:
+async def test_deleting_a_completion_deletes_its_images(proxy: Proxy, tmp_path: Path) -> None:
     made = await order(proxy, "a secret fox", background=False, metadata={"k": "secret"})
     link = re.search(r"\((\S+)\)", made["choices"][0]["message"]["content"])
     assert link is not None
@@ -173,7 +173,7 @@ async def test_a_deleted_completion_is_gone_with_its_images(proxy: Proxy, tmp_pa
     assert await asyncio.to_thread(os.listdir, tmp_path / "data" / "images") == []
 
 
-async def test_an_unfinished_completion_can_not_be_deleted(proxy: Proxy, simulator: Simulator) -> None:
+async def test_an_unfinished_completion_cannot_be_deleted(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     made = await order(proxy)
     async with proxy.client.delete(f"{proxy.url}{PATH}/{made['id']}") as answer:
@@ -183,7 +183,7 @@ async def test_an_unfinished_completion_can_not_be_deleted(proxy: Proxy, simulat
     assert (await proxy.get(f"{PATH}/{made['id']}"))["id"] == made["id"]
 
 
-async def test_stored_completions_of_others_are_unknown(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_stored_completions_of_other_clients_are_unknown(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     made = await order(proxy, background=False)
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     async with session.get(proxy.url + PATH, headers=headers) as answer:
@@ -197,7 +197,7 @@ async def test_stored_completions_of_others_are_unknown(proxy: Proxy, session: a
     assert await listed(proxy) == [made["id"]]
 
 
-async def test_a_missing_image_is_reported_and_the_others_are_shown(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_missing_image_is_reported_and_the_other_images_are_shown(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("unsafe", count=1, times=None)
     async with proxy.chat(n=3) as answer:
         assert answer.status == 200

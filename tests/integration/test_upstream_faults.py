@@ -1,4 +1,4 @@
-"""Orders when the back end misbehaves: none is lost or made twice, and the right key is blamed."""
+"""When the back end misbehaves, no order is lost or made twice, and only the key at fault is blamed."""
 
 import asyncio
 import re
@@ -32,13 +32,13 @@ def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
 
 
 async def read_the_first_list(proxy: Proxy) -> None:
-    """Order an image: on a fresh data folder, a list is read before the first order, and not before later ones."""
+    """Order an image, because only the first order on a fresh data folder is preceded by a call for a list."""
     async with proxy.chat("the one before") as answer:
         assert answer.status == 200
 
 
 def submits_by_token(stats: dict[str, Any]) -> dict[str, int]:
-    return dict(stats["ordering"].get("submit", {}))
+    return dict(stats["requests"].get("submit", {}))
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
@@ -72,7 +72,7 @@ async def test_an_order_whose_answer_was_lost_is_made_exactly_once(
     assert submits_by_token(stats) == {UPSTREAM_TOKEN: 1 if registered else 2}
 
 
-async def test_a_registered_order_that_the_list_shows_late_is_waited_for(
+async def test_a_registered_order_is_found_although_the_list_shows_it_late(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(list_lag=0.5) as simulator:
@@ -96,7 +96,7 @@ async def test_a_lost_order_is_found_in_a_list_without_prompts(
         assert (await simulator.stats())["registered"] == 2
 
 
-async def test_on_unknown_fail_never_orders_twice_and_tells_the_sdk_not_to_retry(
+async def test_on_unknown_fail_sends_no_order_twice_and_forbids_sdk_retries(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("drop", endpoint="submit", times=1, registered=False)
@@ -114,7 +114,7 @@ async def test_on_unknown_fail_never_orders_twice_and_tells_the_sdk_not_to_retry
     [{"fault": "unauthorized"}, {"fault": "account"}, {"fault": "rate_limited", "retry_after": 60}, {"fault": "quota"}],
     ids=lambda fault: str(fault["fault"]),
 )
-async def test_an_order_refused_for_its_key_goes_to_another_key(
+async def test_an_order_refused_because_of_its_key_goes_to_another_key(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     await simulator.order_fault(token="first", times=None, endpoint="submit", **fault)
@@ -127,7 +127,7 @@ async def test_an_order_refused_for_its_key_goes_to_another_key(
     assert submits_by_token(await simulator.stats()) == {"first": 1, "second": 2}
 
 
-async def test_a_reference_image_is_uploaded_again_on_the_key_that_takes_over(
+async def test_a_reference_image_is_uploaded_again_for_the_next_key(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("unauthorized", token="first", endpoint="submit", times=1)
@@ -158,7 +158,7 @@ async def test_the_client_gets_an_error_when_the_last_key_is_rejected(
     assert submits_by_token(await simulator.stats()) == {UPSTREAM_TOKEN: 1}
 
 
-async def test_the_limit_of_a_full_key_is_learned_and_every_order_is_made(
+async def test_the_task_limit_of_a_key_is_learned_from_a_refusal(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(max_concurrent=2, seconds=HOUR) as simulator:
@@ -213,7 +213,9 @@ async def test_a_prompt_that_fails_moderation_later_affects_no_key(proxy: Proxy,
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_task_that_fails_upstream_is_reported_and_not_sent_again(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_task_that_fails_at_the_back_end_is_reported_and_not_sent_again(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("fail", times=1)
     async with proxy.chat() as answer:
         assert answer.status == 502
@@ -225,7 +227,7 @@ async def test_a_task_that_fails_upstream_is_reported_and_not_sent_again(proxy: 
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_challenge_page_makes_the_egress_cool_down_and_no_key(
+async def test_a_challenge_page_makes_the_egress_cool_down_and_not_the_key(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("challenge", endpoint="submit", times=1)
@@ -268,7 +270,9 @@ async def test_a_failed_poll_does_not_affect_the_order(
     assert (await simulator.stats())["registered"] == 2
 
 
-async def test_a_key_rejected_while_its_task_runs_keeps_the_task(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_key_rejected_during_a_task_still_finishes_the_task(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     settings = in_front_of(simulator, "first", "second")
     async with start_proxy(**settings) as proxy:
         await read_the_first_list(proxy)
@@ -290,7 +294,7 @@ async def test_a_key_rejected_while_its_task_runs_keeps_the_task(start_proxy: St
     ],
     ids=lambda fate: str(fate["fault"]),
 )
-async def test_a_task_whose_state_is_unclear_for_a_while_is_still_running(
+async def test_a_task_with_a_temporarily_unclear_state_is_completed(
     proxy: Proxy, simulator: Simulator, fate: dict[str, Any]
 ) -> None:
     await simulator.order_fault(times=1, **fate)
@@ -306,7 +310,7 @@ async def test_a_task_that_never_finishes_ends_with_a_timeout(start_proxy: Start
         assert (await answer.json())["error"]["code"] == "generation_timeout"
 
 
-async def test_a_success_without_results_is_a_failure(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_successful_task_without_results_is_a_failure(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("no_urls", times=1)
     async with proxy.chat() as answer:
         assert answer.status == 502
@@ -342,7 +346,7 @@ async def test_a_failed_download_is_repeated(
     assert re.search(rf"\({re.escape(proxy.url)}/images/[0-9a-f]{{32}}\.png\)$", content)
 
 
-async def test_an_image_that_can_never_be_fetched_is_linked_at_its_own_address(
+async def test_an_image_that_can_never_be_fetched_is_linked_at_its_original_address(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("media_html", times=None)
@@ -385,11 +389,11 @@ async def test_one_list_call_per_interval_polls_all_generations_of_a_key(
         assert stats["registered"] == 20
         assert set(stats["lists"]) == {"one", "two"}
         for lists in stats["lists"].values():
-            assert lists["calls"] <= intervals + 1 + 2  # at most two before the key's first orders
-        assert "task" not in stats["ordering"]
+            assert lists["calls"] <= intervals + 1 + 2  # at most two lists before the key's first orders
+        assert "task" not in stats["requests"]
 
 
-async def test_orders_beyond_the_bound_of_the_queue_are_refused_before_anything_is_sent(
+async def test_orders_beyond_the_queue_limit_are_refused_before_anything_is_sent(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=60) as simulator:
@@ -407,20 +411,22 @@ async def test_orders_beyond_the_bound_of_the_queue_are_refused_before_anything_
         assert (await simulator.stats())["registered"] == 1
 
 
-async def test_an_order_whose_answers_are_always_lost_is_not_sent_again_for_ever(
+async def test_an_order_whose_answers_are_always_lost_is_sent_three_times(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("server_error", endpoint="submit", times=None, registered=False)
     settings = in_front_of(simulator)
     async with start_proxy(**settings, settle_time=0.1) as proxy, proxy.chat() as answer:
         assert answer.status == 502
-        assert (await answer.json())["error"]["code"] == "upstream_unavailable"  # three searches proved it
+        assert (await answer.json())["error"][
+            "code"
+        ] == "upstream_unavailable"  # three searches proved that the order was not registered
         assert answer.headers["x-should-retry"] == "false"
 
     assert submits_by_token(await simulator.stats()) == {UPSTREAM_TOKEN: 3}
 
 
-async def test_an_order_that_has_to_be_sent_again_does_not_go_to_the_end_of_the_line(
+async def test_an_order_that_is_sent_again_does_not_go_to_the_end_of_the_line(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("drop", endpoint="submit", times=1, registered=False)
@@ -429,12 +435,12 @@ async def test_an_order_that_has_to_be_sent_again_does_not_go_to_the_end_of_the_
         answers = [await proxy.chat(f"number {number}", stream=True) for number in range(4)]
         assert all([(await read_stream(answer)).done for answer in answers])
 
-    # The next order in line gets the key when it is released, and no other order.
+    # Only the next order in line may get the released key before the order that is sent again.
     prompts = [task["prompt"] for task in (await simulator.stats())["tasks"]]
     assert prompts in (["number 1", "number 0", "number 2", "number 3"], [f"number {n}" for n in range(4)])
 
 
-async def test_waiting_orders_survive_a_key_that_is_refused_in_one_poll(
+async def test_waiting_orders_are_made_although_one_poll_rejects_their_key(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator, max_concurrent=1)

@@ -52,7 +52,7 @@ async def until_delivered(folder: Path, *, but: int = 0) -> None:
 # --- Content ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_webhook_of_a_completed_order_has_working_links_and_a_signature_that_openais_sdk_accepts(
+async def test_a_webhook_of_a_completed_order_has_a_valid_signature_and_working_links(
     proxy: Proxy, receiver: Receiver
 ) -> None:
     before = dt.datetime.now(dt.UTC)
@@ -93,7 +93,7 @@ async def test_a_cancelled_order_sends_one_webhook_although_its_task_continues(
     sora.on_order = take
     async with start_proxy(**in_front_of_sora(sora), **allowing(receiver.host)) as proxy:
         cancelled = await order(proxy, receiver.url)
-        await sora.until(lambda: sora.looks.total() > 1)  # the first is before the order
+        await sora.until(lambda: sora.looks.total() > 1)  # the first list is read before the order
         await cancel(proxy, cancelled)
         event = (await receiver.until(1)).event
         assert event["type"] == "generation.cancelled"
@@ -107,7 +107,9 @@ async def test_a_cancelled_order_sends_one_webhook_although_its_task_continues(
     assert len(receiver.calls) == 2
 
 
-async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Simulator, receiver: Receiver) -> None:
+async def test_links_in_webhooks_begin_with_base_url(
+    start_proxy: StartProxy, simulator: Simulator, receiver: Receiver
+) -> None:
     settings = allowing(receiver.host, base_url="https://images.example.com")
     async with start_proxy(**in_front_of(simulator), **settings) as proxy:
         await order(proxy, receiver.url)
@@ -116,7 +118,7 @@ async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Sim
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["JSON", "form"])
-async def test_orders_for_images_send_webhooks_too(proxy: Proxy, receiver: Receiver, form: bool) -> None:
+async def test_orders_of_the_images_api_send_webhooks(proxy: Proxy, receiver: Receiver, form: bool) -> None:
     if form:
         data = aiohttp.FormData({"prompt": "a red fox", "metadata[webhook_url]": receiver.url, "metadata": "ignored"})
         data.add_field("image", GIF, filename="fox.gif")
@@ -129,7 +131,7 @@ async def test_orders_for_images_send_webhooks_too(proxy: Proxy, receiver: Recei
     assert (await receiver.until(1)).event["data"]["metadata"] == {"webhook_url": receiver.url}
 
 
-async def test_orders_for_responses_send_webhooks_too(proxy: Proxy, receiver: Receiver) -> None:
+async def test_orders_of_the_responses_api_send_webhooks(proxy: Proxy, receiver: Receiver) -> None:
     body = {"input": "a red fox", "metadata": {"webhook_url": receiver.url}}
     async with proxy.client.post(f"{proxy.url}/v1/responses", json=body) as answer:
         assert answer.status == 200, await answer.text()
@@ -146,7 +148,7 @@ async def test_a_repeat_of_an_order_sends_no_second_webhook(proxy: Proxy, receiv
     assert [call.path for call in receiver.calls] == ["/path-of-the-webhook?token=secret-of-the-address"]
 
 
-async def test_metadata_that_changes_later_changes_the_webhook_and_not_its_receiver(
+async def test_changed_metadata_changes_the_webhook_but_not_its_receiver(
     proxy: Proxy, receiver: Receiver, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish")
@@ -173,7 +175,7 @@ async def test_metadata_that_changes_later_changes_the_webhook_and_not_its_recei
         (("hooks.example.com",), "https://sub.hooks.example.com/", "is not allowed by the operator"),
         (("hooks.example.com:8443",), "https://hooks.example.com/", "is not allowed by the operator"),
         (("*",), "http://hooks.example.com/", "must begin with https://"),
-        (("*",), "https://hooks.example.com:8443/", "must not name a port"),
+        (("*",), "https://hooks.example.com:8443/", "must not contain a port"),
         (("*",), "https://10.0.0.1/", "is not public"),
         (("*",), "https://*/", "is not public"),
         (("*",), "https://user:password@hooks.example.com/", "must not contain a user or a password"),
@@ -183,7 +185,7 @@ async def test_metadata_that_changes_later_changes_the_webhook_and_not_its_recei
         (("hooks.example.com",), "", "must begin with http:// or https://"),
     ],
 )
-async def test_an_address_that_is_not_allowed_is_refused_before_anything_is_ordered(
+async def test_a_forbidden_webhook_address_is_refused_before_an_order_is_placed(
     start_proxy: StartProxy,
     simulator: Simulator,
     receiver: Receiver,
@@ -202,7 +204,7 @@ async def test_an_address_that_is_not_allowed_is_refused_before_anything_is_orde
     assert receiver.calls == []
 
 
-async def test_a_public_host_is_allowed_by_a_star_and_a_listed_one_whatever_it_is(
+async def test_a_star_allows_public_hosts_and_a_listed_host_may_be_private(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver
 ) -> None:
     async with start_proxy(**in_front_of(simulator), **allowing("127.0.0.1", "*")) as proxy:
@@ -214,7 +216,7 @@ async def test_a_public_host_is_allowed_by_a_star_and_a_listed_one_whatever_it_i
 # --- At least once ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_webhook_that_was_not_accepted_is_sent_again_after_a_restart_under_the_same_id(
+async def test_an_unaccepted_webhook_is_sent_again_after_a_restart_with_the_same_id(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     settings = {**in_front_of(simulator), **allowing(receiver.host)}
@@ -232,7 +234,7 @@ async def test_a_webhook_that_was_not_accepted_is_sent_again_after_a_restart_und
     assert (second.id, second.body) == (first.id, first.body)
 
 
-async def test_webhooks_that_wait_while_they_are_switched_off_are_sent_when_they_are_switched_on(
+async def test_waiting_webhooks_are_sent_when_webhooks_are_switched_on_again(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     on, off = ({**in_front_of(simulator), **allowing(*hosts)} for hosts in ((receiver.host,), ()))
@@ -248,7 +250,7 @@ async def test_webhooks_that_wait_while_they_are_switched_off_are_sent_when_they
         await receiver.until(2)
 
 
-async def test_a_hanging_receiver_delays_no_order_no_readiness_and_no_stop(
+async def test_a_hanging_receiver_delays_neither_orders_nor_readiness_nor_a_stop(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     receiver.answers = [hang] * 20
@@ -281,7 +283,7 @@ async def test_a_deleted_completion_sends_no_webhook(
 # --- Secrets ----------------------------------------------------------------------------------------------------------
 
 
-async def test_without_a_configured_secret_one_is_generated_that_only_its_owner_can_read(
+async def test_a_generated_webhook_secret_is_readable_only_by_its_owner(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     settings = {**in_front_of(simulator), **allowing(receiver.host, webhook_secret=None)}
@@ -295,7 +297,7 @@ async def test_without_a_configured_secret_one_is_generated_that_only_its_owner_
         assert (await asyncio.to_thread(path.stat)).st_mode & 0o777 == 0o600
 
 
-async def test_logs_name_the_host_and_neither_the_rest_of_the_address_nor_the_secret(
+async def test_logs_contain_the_host_of_a_webhook_but_neither_path_nor_secret(
     start_proxy: StartProxy,
     simulator: Simulator,
     receiver: Receiver,

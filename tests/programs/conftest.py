@@ -1,4 +1,4 @@
-"""Programs of other people, as they come from PyPI, and ours in front of them. `make test-programs` installs them."""
+"""Programs of other people from PyPI, and sora_proxy in front of them. `make test-programs` installs these programs."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ class Museq:
     folder: Path
 
     async def order(self, prompt: str) -> int:
-        """Order an image of it; returns the status."""
+        """Order an image for this prompt. Returns the status."""
         body = {"model": MODEL, "prompt": prompt, "size": "64x64"}
         async with (
             aiohttp.ClientSession() as session,
@@ -41,12 +41,12 @@ class Museq:
             return answer.status
 
     async def calls(self, prompt: str) -> list[dict[str, Any]]:
-        """What the model was called for with this prompt."""
+        """The calls of the model with this prompt."""
         text = await asyncio.to_thread((self.folder / "calls").read_text)
         return [note for note in map(json.loads, text.splitlines()) if note["prompt"] == prompt]
 
     async def called(self, prompt: str) -> dict[str, Any]:
-        """The same of the first call, once it has come."""
+        """The first call of the model with this prompt. Waits for the call."""
 
         async def look() -> list[dict[str, Any]]:
             return await self.calls(prompt)
@@ -54,13 +54,13 @@ class Museq:
         return (await eventually(look))[0]
 
     async def works(self) -> bool:
-        """Whether it makes an image now. Its worker, which is started by the first order, takes some seconds."""
+        """Whether museq makes an image now. The first order starts its worker, which takes some seconds."""
         with contextlib.suppress(aiohttp.ClientConnectionError):
             return await self.order("whether it works") == 200
         return False
 
     async def end(self, prompt: str) -> None:
-        """Let the call end that waits for this."""
+        """End the waiting call with this prompt."""
         await asyncio.to_thread((self.folder / f"end {prompt}").touch)
 
 
@@ -85,7 +85,7 @@ def museq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Museq]:
 
 
 def catalogue_entry(folder: Path) -> dict[str, Any]:
-    """What museq writes down of a model that it has installed."""
+    """The entry that museq writes for a model that it has installed."""
     return {
         "pulled_at": "2026-11-27T00:00:00+00:00",
         "hf_repo": f"local/{MODEL}",
@@ -115,7 +115,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def program(museq: Museq, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """Ours, in front of museq, as an operator starts it."""
+    """sora_proxy in front of museq, as an operator starts it."""
     settings = {"UPSTREAM": "openai", "OPENAI_BASE_URL": museq.url, "OPENAI_PROFILE": "museq"}
     with running_program(tmp_path_factory.mktemp("program"), API_AUTH_TOKEN=CLIENT_KEY, **settings) as program:
         yield program
@@ -123,7 +123,7 @@ def program(museq: Museq, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 async def client(program: Program) -> AsyncIterator[AsyncOpenAI]:
-    # Made on a thread: the SDK reads its CA bundle while it is built.
+    # The SDK's constructor reads the CA bundle, so the client is made on a thread.
     client = await asyncio.to_thread(AsyncOpenAI, base_url=f"{program.url}/v1", api_key=CLIENT_KEY, max_retries=0)
     async with client:
         yield client

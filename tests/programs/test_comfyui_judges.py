@@ -1,7 +1,7 @@
 """The simulated ComfyUI, judged by programs that others wrote for the real one.
 
-From PyPI, the maker's own proxy and SDK: comfy-api-proxy chooses ids for jobs and follows them on its socket, and
-comfy-sdk sends orders to it. From npm, @stable-canvas/comfyui-client.
+Two programs by ComfyUI's maker are from PyPI: comfy-api-proxy chooses ids for jobs and follows the jobs on its socket,
+and comfy-sdk sends orders to the proxy. One program is from npm: @stable-canvas/comfyui-client.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ submit = lambda graph: client.submit(client.workflows.from_json(graph))
 show = lambda **facts: print(json.dumps(facts), flush=True)
 
 def end_of(job):
-    # The proxy asks the history before the queue: a job that ends in between seems to be lost, until it asks again.
+    # The proxy reads the history before the queue. A job that ends in between seems to be lost until the next refresh.
     while job.refresh().status not in ("succeeded", "failed", "canceled"):
         time.sleep(0.05)
     return job.status
@@ -66,7 +66,7 @@ def encoded(content: bytes) -> str:
 
 
 async def facts_of(*command: str, folder: Path, **variables: str) -> list[dict[str, Any]]:
-    """The facts that a program prints, one in a line; it must exit with 0."""
+    """The facts that a program prints, one per line. The program must exit with 0."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -128,7 +128,7 @@ def sdk(server: SimulatedComfyUI, tmp_path: Path) -> Sdk:
 @pytest.fixture
 def npm() -> None:
     if shutil.which("node") is None or not (NPM / "node_modules").exists():
-        pytest.skip("there is no Node, or no client from npm")
+        pytest.skip("Node or the client from npm is not installed")
 
 
 async def node_facts(script: str, graph: Any, server: SimulatedComfyUI) -> list[dict[str, Any]]:
@@ -169,7 +169,7 @@ show(status=end_of(submit(graph)))
     assert looked_at(await server.image(entry)) == ("PNG", (32, 32))
 
 
-async def test_the_makers_sdk_cancels_a_job_and_reports_refused_and_failed_ones(
+async def test_the_makers_sdk_cancels_a_job_and_reports_refused_and_failed_jobs(
     server: SimulatedComfyUI, sdk: Sdk
 ) -> None:
     script = """

@@ -1,4 +1,4 @@
-"""museq, a server with OpenAI's Images API, and ours in front of it. Its model is that of `models/`."""
+"""sora_proxy in front of museq, a server with OpenAI's Images API. The model of museq is in `models/`."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ def png(width: int = 96, height: int = 64, mode: str = "RGB") -> bytes:
 
 
 def is_of(content: bytes, prompt: str, size: tuple[int, int]) -> bool:
-    """Whether it is the image that the model paints for a prompt."""
+    """Whether this is the image that the model paints for a prompt."""
     with Image.open(io.BytesIO(content)) as image:
         colour = tuple(hashlib.sha256(prompt.encode()).digest()[:3])
         return (image.format, image.size, image.getpixel((0, 0))) == ("PNG", size, colour)
@@ -38,7 +38,7 @@ def decoded(encoded: str | None) -> bytes:
     return base64.b64decode(encoded or "", validate=True)
 
 
-async def test_its_model_is_listed(client: AsyncOpenAI) -> None:
+async def test_the_model_of_museq_is_listed(client: AsyncOpenAI) -> None:
     async def look() -> bool:
         return MODEL in [model.id async for model in client.models.list()]
 
@@ -56,7 +56,7 @@ async def test_a_streamed_chat_ends_with_a_link_to_its_image(client: AsyncOpenAI
         assert is_of(await image.read(), "a red fox", (1024, 1024))
 
 
-async def test_two_images_are_one_order(client: AsyncOpenAI, museq: Museq) -> None:
+async def test_an_order_for_two_images_returns_both(client: AsyncOpenAI, museq: Museq) -> None:
     answer = await client.images.generate(
         model=MODEL, prompt="two foxes", n=2, size="256x256", response_format="b64_json"
     )
@@ -66,7 +66,7 @@ async def test_two_images_are_one_order(client: AsyncOpenAI, museq: Museq) -> No
     assert len(await museq.calls("two foxes")) == 2
 
 
-async def test_an_edit_with_a_mask_paints_over_the_image(client: AsyncOpenAI, museq: Museq) -> None:
+async def test_an_edit_with_a_mask_calls_the_inpainting_of_museq(client: AsyncOpenAI, museq: Museq) -> None:
     answer = await client.images.edit(
         model=MODEL, prompt="at night", image=png(), mask=png(mode="RGBA"), size="128x64", response_format="b64_json"
     )
@@ -77,7 +77,7 @@ async def test_an_edit_with_a_mask_paints_over_the_image(client: AsyncOpenAI, mu
     assert (call["call"], call["init_image"], call["mask_image"]) == ("inpaint", [96, 64], [96, 64])
 
 
-async def test_an_edit_without_a_mask_is_a_generation_with_the_image(client: AsyncOpenAI, museq: Museq) -> None:
+async def test_an_edit_without_a_mask_is_sent_as_a_generation_with_the_image(client: AsyncOpenAI, museq: Museq) -> None:
     answer = await client.images.edit(model=MODEL, prompt="by day", image=png(), size="64x64")
 
     assert answer.data is not None
@@ -86,7 +86,7 @@ async def test_an_edit_without_a_mask_is_a_generation_with_the_image(client: Asy
     assert (call["call"], call["init_image"]) == ("generate", [96, 64])
 
 
-async def test_a_refused_size_is_a_fault_of_the_order_and_not_of_its_key(client: AsyncOpenAI) -> None:
+async def test_a_refused_size_fails_the_order_and_leaves_its_key_in_use(client: AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         await client.images.generate(model=MODEL, prompt="a long fox", size="4096x64")
     assert refused.value.code == "order_refused"
@@ -96,9 +96,7 @@ async def test_a_refused_size_is_a_fault_of_the_order_and_not_of_its_key(client:
     assert is_of(decoded(answer.data[0].b64_json), "a long fox", (1024, 1024))
 
 
-async def test_an_order_whose_worker_dies_has_an_unknown_outcome_and_is_not_sent_again(
-    client: AsyncOpenAI, museq: Museq
-) -> None:
+async def test_an_order_is_not_sent_again_after_its_worker_has_died(client: AsyncOpenAI, museq: Museq) -> None:
     order = asyncio.create_task(client.images.generate(model=MODEL, prompt="a fox that waits for a dead worker"))
     call = await museq.called("a fox that waits for a dead worker")
     os.kill(call["pid"], signal.SIGKILL)
@@ -111,14 +109,14 @@ async def test_an_order_whose_worker_dies_has_an_unknown_outcome_and_is_not_sent
     assert len(await museq.calls("a fox that waits for a dead worker")) == 1
 
 
-async def test_an_order_that_finds_a_full_queue_is_sent_again_later_and_made_once(
+async def test_an_order_that_a_full_queue_refused_is_sent_again_and_made_once(
     client: AsyncOpenAI, museq: Museq, program: Program
 ) -> None:
     prompts = [f"fox {number} that waits" for number in (1, 2, 3)]
     first = asyncio.create_task(museq.order(prompts[0]))
     await museq.called(prompts[0])
     others = [asyncio.create_task(museq.order(prompt)) for prompt in prompts[1:]]
-    await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)  # one is in its queue now, and one was refused
+    await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)  # one order was refused, so the queue is full
     order = asyncio.create_task(
         client.images.generate(model=MODEL, prompt="a fox in front of a full queue", size="64x64")
     )

@@ -1,4 +1,4 @@
-"""Threads and a database of a test's own; the database may be closed and opened again."""
+"""Threads and a database for one test, which may close the database and open it again."""
 
 import asyncio
 from collections.abc import AsyncIterator

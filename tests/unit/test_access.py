@@ -1,4 +1,4 @@
-"""The client key and the admin key: configured, or generated once and kept."""
+"""The client key and the admin key, which are configured, or generated once and stored."""
 
 import os
 import stat
@@ -39,7 +39,7 @@ def test_a_key_is_generated_once_and_readable_only_by_its_owner(tmp_path: Path) 
     )
 
 
-def test_two_folders_get_two_keys(tmp_path: Path) -> None:
+def test_each_data_folder_gets_its_own_key(tmp_path: Path) -> None:
     assert load_access(settings(tmp_path / "a")).admin_key != load_access(settings(tmp_path / "b")).admin_key
 
 
@@ -61,7 +61,7 @@ def test_a_key_that_a_crash_left_half_written_is_never_used(tmp_path: Path) -> N
     assert load_access(settings(tmp_path)).admin_key != "sk-half"
 
 
-def test_configured_keys_win_and_nothing_is_written(tmp_path: Path) -> None:
+def test_configured_keys_take_precedence_over_the_key_file(tmp_path: Path) -> None:
     load_access(settings(tmp_path))
     (tmp_path / "data/admin_key").write_text("sk-kept")
     both = settings(tmp_path, admin_key=SecretStr("sk-admin"), api_auth_token=SecretStr("sk-client"))
@@ -78,7 +78,7 @@ def test_a_client_key_alone_does_not_become_the_admin_key(tmp_path: Path) -> Non
     assert access.generated
 
 
-def test_an_unusable_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
+def test_an_unusable_data_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
@@ -91,7 +91,7 @@ def test_a_key_file_that_is_not_text_is_reported_as_one_fault(tmp_path: Path) ->
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
-    assert caught.value.faults == [f"DATA_DIR: {path}: does not contain a key. Remove it to have a new one generated"]
+    assert caught.value.faults == [f"DATA_DIR: {path}: does not contain a key. Remove the file to get a new key"]
 
 
 def test_a_fingerprint_is_stable_and_different_for_every_secret() -> None:

@@ -15,8 +15,8 @@ from sora_proxy.foreign.addresses import MAX_LENGTH, plain_address
         "https://xn--bcher-kva.example/fox.png",
     ],
 )
-def test_a_plain_address_stays_as_it_is(address: str) -> None:
-    """A signature in an address covers its spelling."""
+def test_a_plain_address_is_not_changed(address: str) -> None:
+    """A signature in an address is valid only for the exact spelling of the address."""
     assert plain_address(address) == address
 
 
@@ -43,5 +43,5 @@ def test_characters_with_a_meaning_in_markdown_or_html_are_encoded_once(address:
      "http://x.com/" + "x" * MAX_LENGTH],
     ids=lambda address: repr(address[:30]),
 )  # fmt: skip
-def test_any_other_text_is_not_an_address(address: str) -> None:
+def test_an_unsafe_or_malformed_address_is_refused(address: str) -> None:
     assert plain_address(address) is None

@@ -1,4 +1,4 @@
-"""The API page: its contents, its links, its two audiences."""
+"""The API page: its table of contents, its links, and its parts for clients and for operators."""
 
 import itertools
 import re
@@ -52,14 +52,14 @@ def test_every_route_of_the_application_is_on_the_page_once(app: web.Application
     assert sorted(titles) == sorted(route for route in routes - names_of(ALIASES) if not route.startswith("HEAD "))
 
 
-def test_operators_and_clients_have_separate_parts(page: ApiPage) -> None:
+def test_the_page_has_separate_parts_for_operators_and_clients(page: ApiPage) -> None:
     assert set(page.titles("operators")) == names_of([LOGIN, *FOR_OPERATORS])
     assert set(page.titles("clients")) == names_of([*OPEN, *FOR_CLIENTS]) - names_of([LOGIN])
     for part in ("clients", "client-types"):
         assert links_to_types(page.part(part)) <= {f"type-{name}" for name in page.titles("client-types")}
 
 
-def test_every_route_has_one_command_that_calls_it_with_its_key(page: ApiPage) -> None:
+def test_every_route_has_one_example_command_with_the_right_key(page: ApiPage) -> None:
     keyless = names_of(OPEN)
     for part, variable in (("clients", "$API_AUTH_TOKEN"), ("operators", "$ADMIN_KEY")):
         commands = [*page.commands(part)]
@@ -78,21 +78,21 @@ def test_every_type_is_described_once(page: ApiPage, document: dict[str, Any]) -
     assert sorted(titles) == sorted(document["components"]["schemas"])
 
 
-def test_the_types_of_a_route_are_links(page: ApiPage) -> None:
+def test_routes_and_types_link_to_the_types_that_they_use(page: ApiPage) -> None:
     assert links_to_types(page.part("post_v1_images_edits")) == {
         "type-EditRequest", "type-ImageRequest", "type-ImagesAnswer", "type-Error"
     }  # fmt: skip
     assert links_to_types(page.part("type-ChatCompletion")) == {"type-Choice", "type-Usage", "type-ErrorDetail"}
 
 
-def test_every_route_links_to_the_error_codes_and_each_code_has_an_address(page: ApiPage) -> None:
+def test_every_route_links_to_the_list_of_all_error_codes(page: ApiPage) -> None:
     for part in ("clients", "operators"):
         for article in page.part(part).iter("article"):
             assert "error-codes" in targets(article), article.attrib["id"]
     assert targets(page.part("error-codes")) == {f"code-{code}" for code in ERROR_CODES}
 
 
-def test_the_contents_lead_to_every_part_route_and_type(page: ApiPage) -> None:
+def test_the_table_of_contents_links_to_every_part_route_and_type(page: ApiPage) -> None:
     (contents,) = page.root.iter("nav")
     parts = [*page.part("main").iter("section"), *page.part("main").iter("article")]
     assert targets(contents) == {part.attrib["id"] for part in parts}
@@ -108,7 +108,7 @@ def test_every_link_has_a_target_and_every_id_is_used_once(page: ApiPage) -> Non
 def test_the_page_can_be_read_with_a_keyboard_or_a_screen_reader(page: ApiPage) -> None:
     (body,) = page.root.iter("body")
     assert page.root.attrib["lang"] == "en"
-    assert body[0].attrib["href"] == "#main"  # the first element skips the contents
+    assert body[0].attrib["href"] == "#main"  # the first element is a link that skips the table of contents
     levels = [int(element.tag[1]) for element in page.root.iter() if re.fullmatch("h[1-6]", element.tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -129,7 +129,7 @@ def test_every_text_of_the_document_is_escaped(page: ApiPage, document: dict[str
 
 
 def with_hostile_texts(value: Any) -> Any:
-    """A document with markup in every text for readers."""
+    """A copy of a document with markup in every text that readers see."""
     texts = {"summary", "description", "title", "version", "name", "in", "const", "example", "type"}
     if isinstance(value, dict):
         return {

@@ -1,4 +1,4 @@
-"""Which back ends `UPSTREAM` can name."""
+"""The back ends that `UPSTREAM` accepts."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.conftest import app_for
 
 
 @pytest.mark.parametrize("name", ["Sora", "openai_images", " ", "*"])
-def test_an_unknown_back_end_ends_the_start_and_the_message_names_the_known_ones(tmp_path: Path, name: str) -> None:
+def test_the_message_about_an_unknown_back_end_lists_the_known_back_ends(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         app_for(tmp_path, upstream=name)
     (fault,) = caught.value.faults

@@ -10,7 +10,7 @@ from sora_proxy import background
 from sora_proxy.background import Background, start_task, uninterrupted
 from tests.eventually import turns_until
 
-SECONDS = 60  # the limit of each test
+SECONDS = 60  # the time limit of each test
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +32,13 @@ async def test_a_loop_that_raises_is_logged_with_its_exception_and_started_again
     running = Background()
     async with asyncio.timeout(SECONDS), running.running(sweeper=loop):
         await survived.wait()
-        await turns_until(lambda: not running.dead)  # it has to run for a while
+        await turns_until(lambda: not running.dead)  # the loop has to run for a while
     assert caplog.text.count("background loop crashed") == 2
     assert "sweeper" in caplog.text
     assert "ZeroDivisionError: of the test" in caplog.text
 
 
-async def test_a_loop_that_keeps_dying_soon_after_its_restarts_stays_reported() -> None:
+async def test_a_loop_that_keeps_dying_stays_reported_as_dead() -> None:
     restarts = itertools.count()
     reported: list[list[str]] = []
     enough = asyncio.Event()
@@ -107,7 +107,7 @@ async def test_the_end_of_the_block_waits_until_each_loop_has_cleaned_up() -> No
             cleaned.append("done")
 
     async with Background().running(first=loop, second=loop):
-        await asyncio.sleep(0.01)  # lets both begin
+        await asyncio.sleep(0.01)  # both loops begin
     assert cleaned == ["done", "done"]
 
 
@@ -142,7 +142,7 @@ async def test_uninterrupted_work_ends_before_a_cancellation_takes_effect() -> N
 
 
 @pytest.mark.parametrize("shared", [True, False])
-async def test_a_task_has_the_log_context_of_its_starter_unless_it_works_for_others_too(*, shared: bool) -> None:
+async def test_a_task_inherits_the_log_context_of_its_starter_unless_it_is_shared(*, shared: bool) -> None:
     async def context() -> dict[str, object]:
         return structlog.contextvars.get_contextvars()
 

@@ -31,7 +31,7 @@ async def begun(call: Call) -> None:
     assert await asyncio.to_thread(call.begun.wait, PATIENCE)
 
 
-async def test_a_call_runs_on_a_thread_of_its_kind_and_returns_what_it_returned(pool: BlockingPool) -> None:
+async def test_a_call_runs_on_a_thread_for_its_kind_of_work_and_returns_its_result(pool: BlockingPool) -> None:
     name = await pool.run(Work.poll, lambda: threading.current_thread().name)
     assert name.startswith("sora-poll")
 
@@ -42,7 +42,7 @@ async def test_an_exception_of_a_call_reaches_its_caller(pool: BlockingPool) -> 
     assert not pool.busy
 
 
-async def test_context_variables_reach_the_thread_and_changes_to_them_stay_there(pool: BlockingPool) -> None:
+async def test_a_thread_gets_a_copy_of_the_context_variables_of_its_caller(pool: BlockingPool) -> None:
     def call() -> str:
         before = marker.get()
         marker.set("of the thread")
@@ -58,7 +58,7 @@ async def test_a_cancelled_caller_waits_for_its_thread(pool: BlockingPool, error
     call = Call()
     caller = asyncio.create_task(pool.run(Work.submit, call, error=error))
     await begun(call)
-    for _ in range(3):  # however often
+    for _ in range(3):  # repeated cancellations have no effect either
         caller.cancel()
         done, _ = await asyncio.wait([caller], timeout=0.01)
         assert not done
@@ -70,7 +70,7 @@ async def test_a_cancelled_caller_waits_for_its_thread(pool: BlockingPool, error
     assert not pool.busy
 
 
-async def test_a_call_that_has_not_begun_is_dropped_with_its_caller(pool: BlockingPool) -> None:
+async def test_a_call_that_has_not_begun_is_dropped_if_its_caller_is_cancelled(pool: BlockingPool) -> None:
     assert THREADS[Work.store_write] == 1
     first, second = Call(), Call()
     busy = asyncio.create_task(pool.run(Work.store_write, first))
@@ -98,7 +98,7 @@ async def test_a_caller_cancelled_after_the_end_of_its_call_leaves_the_pool_idle
     assert not pool.busy
 
 
-async def test_one_kind_of_work_does_not_hold_up_another(pool: BlockingPool) -> None:
+async def test_one_kind_of_work_does_not_delay_another(pool: BlockingPool) -> None:
     calls = [Call() for _ in range(THREADS[Work.media])]
     running = [asyncio.create_task(pool.run(Work.media, call)) for call in calls]
     for call in calls:
@@ -111,7 +111,7 @@ async def test_one_kind_of_work_does_not_hold_up_another(pool: BlockingPool) -> 
     assert not pool.busy
 
 
-async def test_the_threads_of_a_kind_are_bounded(pool: BlockingPool) -> None:
+async def test_the_number_of_threads_for_a_kind_of_work_is_limited(pool: BlockingPool) -> None:
     calls = [Call() for _ in range(THREADS[Work.media] + 3)]
     running = [asyncio.create_task(pool.run(Work.media, call)) for call in calls]
     for call in calls[: THREADS[Work.media]]:
@@ -122,7 +122,7 @@ async def test_the_threads_of_a_kind_are_bounded(pool: BlockingPool) -> None:
     await asyncio.gather(*running)
 
 
-async def test_closing_drops_waiting_calls_and_lets_running_ones_finish(pool: BlockingPool) -> None:
+async def test_closing_the_pool_drops_waiting_calls_and_lets_running_calls_finish(pool: BlockingPool) -> None:
     first, second = Call(), Call()
     busy = asyncio.create_task(pool.run(Work.store_write, first))
     await begun(first)
@@ -136,7 +136,7 @@ async def test_closing_drops_waiting_calls_and_lets_running_ones_finish(pool: Bl
     assert not second.begun.is_set()
 
 
-async def test_a_branch_has_threads_of_its_own_and_ends_with_the_pool(pool: BlockingPool) -> None:
+async def test_a_branch_of_the_pool_has_its_own_threads_and_closes_with_the_pool(pool: BlockingPool) -> None:
     branch, held = pool.branch(), [Call() for _ in range(THREADS[Work.download])]
     running = [asyncio.create_task(branch.run(Work.download, call)) for call in held]
     for call in held:

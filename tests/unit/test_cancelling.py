@@ -121,7 +121,9 @@ async def until_cancelled(generation: Generation) -> None:
     await eventually(look)
 
 
-async def test_a_task_is_ended_once_with_its_own_key(supervisor: Supervisor, upstream: CancellableBackend) -> None:
+async def test_a_cancelled_order_ends_its_task_once_with_the_key_of_the_task(
+    supervisor: Supervisor, upstream: CancellableBackend
+) -> None:
     generation = await supervisor.start(GenerationSpec("m", "p"), "client")
     await upstream.looked_at.wait()
     await supervisor.cancel(generation)

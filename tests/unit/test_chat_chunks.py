@@ -1,4 +1,4 @@
-"""The chunks of a stream: they follow from the log alone, even after an interruption."""
+"""The chunks of a chat stream, which depend only on the event log, even after an interruption."""
 
 import itertools
 from typing import Any, get_args, get_type_hints
@@ -67,7 +67,7 @@ def test_the_number_of_an_event_can_be_derived_from_the_numbers_of_its_chunks(
 
 
 @EACH_STORY
-def test_chunks_share_id_time_and_model_and_have_no_empty_choices_unless_requested(
+def test_chunks_share_id_time_and_model_and_only_the_usage_chunk_has_no_choices(
     events: list[Event], options: ChunkOptions
 ) -> None:
     lines = [orjson.loads(line) for line in streamed(events, options)]
@@ -83,7 +83,7 @@ def test_chunks_share_id_time_and_model_and_have_no_empty_choices_unless_request
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_the_end_of_a_stream_that_can_be_resumed_uses_up_no_number(style: Any) -> None:
+def test_the_last_chunks_of_an_interrupted_stream_use_no_new_sequence_number(style: Any) -> None:
     chunks = ChatChunks(generation(LIVING), ChunkOptions(style), ORIGIN)
     lines = [orjson.loads(line) for event in LIVING for line in chunks.of(event)]
     before = lines[-1]["sequence_number"] if lines else 0

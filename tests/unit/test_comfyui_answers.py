@@ -1,4 +1,4 @@
-"""The meaning of ComfyUI's answers; none of them makes a reader fail."""
+"""How ComfyUI's answers are read. No answer causes an unexpected exception."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -59,7 +59,7 @@ def test_the_queue_is_sorted_by_number_and_a_running_job_has_no_place() -> None:
     assert jobs["c"].graph == {"1": {}}
 
 
-def test_results_are_the_images_that_our_output_node_saved_in_their_order() -> None:
+def test_results_are_the_images_saved_by_the_output_node_in_their_order() -> None:
     second = GOOD | {"filename": "a_00002_.webp", "subfolder": ""}
     other = {"2": {"images": [GOOD | {"filename": "other.png"}]}}
     history = entry(second, GOOD, GOOD | {"type": "temp"}, GOOD | {"filename": "film.mp4"}, others=other)
@@ -79,7 +79,7 @@ def test_results_are_the_images_that_our_output_node_saved_in_their_order() -> N
         None,
     ],
 )
-def test_an_entry_that_is_not_a_result_is_left_out(item: Any) -> None:
+def test_an_entry_that_is_not_a_valid_result_is_ignored(item: Any) -> None:
     assert names(entry(item, GOOD)) == ["a_00001_.png"]
 
 
@@ -99,7 +99,7 @@ def test_a_file_name_cannot_change_the_request_for_its_image() -> None:
         (entry(status=[]), "failed to make the image"),
     ],
 )
-def test_the_reason_of_a_failed_job_has_our_own_words(
+def test_the_failure_reason_of_a_job_never_quotes_unknown_text_of_the_server(
     history: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     snapshot = ended_job(JOB, history, is_class)
@@ -129,7 +129,7 @@ def test_versions_are_compared_by_their_numbers(told: Any, version: tuple[int, .
 
 @pytest.mark.slow
 @given(JSON, JSON)
-def test_no_answer_makes_a_reader_fail(one: Any, other: Any) -> None:
+def test_reading_an_answer_never_raises_an_exception(one: Any, other: Any) -> None:
     queued_jobs({"queue_running": one, "queue_pending": other})
     queued_jobs(
         {"queue_running": [[one, JOB, other, one]], "queue_pending": [[other, JOB, one, other], [one, JOB, 1, 2]]}

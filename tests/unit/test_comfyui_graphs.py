@@ -102,7 +102,7 @@ def test_a_field_is_written_to_all_of_its_inputs_as_a_number(tmp_path: Path) -> 
     assert [graph["7"]["inputs"][name] for name in ("noise_seed", "steps")] == [5, 4]
 
 
-def test_an_input_keeps_its_value_if_it_is_not_mapped_or_the_client_does_not_set_it(tmp_path: Path) -> None:
+def test_an_input_that_is_unmapped_or_not_set_keeps_its_value_in_the_file(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"steps": "3.steps"})
     graph = graph_for({"flux": workflow}, submission(guidance_scale=1.0), SEED)
     expected = copy.deepcopy(GRAPH)
@@ -110,7 +110,7 @@ def test_an_input_keeps_its_value_if_it_is_not_mapped_or_the_client_does_not_set
     assert graph == expected
 
 
-def test_size_count_and_guidance_are_written(tmp_path: Path) -> None:
+def test_size_count_and_guidance_are_written_to_their_inputs(tmp_path: Path) -> None:
     mapping = {"width": "5.width", "height": "5.height", "count": "5.batch_size", "guidance_scale": "3.cfg"}
     graph = graph_for({"flux": workflow_of(tmp_path, mapping)}, submission(n=3, guidance_scale=2.5), SEED)
     assert graph["5"]["inputs"] == {"width": 832, "height": 1216, "batch_size": 3}
@@ -129,7 +129,7 @@ def test_size_count_and_guidance_are_written(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_seed_is_always_chosen_and_never_one_that_the_node_refuses(
+def test_an_order_always_has_a_seed_that_the_node_accepts(
     tmp_path: Path, given: dict[str, Any], max_seed: int, expected: int
 ) -> None:
     workflow = replace(workflow_of(tmp_path, {"seed": "3.seed"}), max_seed=max_seed)
@@ -168,7 +168,7 @@ def test_each_reference_image_has_an_input_and_unused_nodes_are_removed(tmp_path
     assert list(graph["13"]["inputs"]) == ["image1", "image2", "image3"][: len(images)]
 
 
-def test_a_workflow_that_needs_an_image_or_a_mask_says_so(tmp_path: Path) -> None:
+def test_an_order_without_a_needed_image_or_mask_is_refused(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"image": IMAGES, "mask": "11.image"}, EDIT)
     for order, words in (
         (submission(), "flux needs a reference image"),
@@ -208,7 +208,7 @@ def test_a_workflow_is_a_model_and_so_is_each_checkpoint_that_its_map_lists(tmp_
     assert inputs(on_server, order, "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
 
 
-def test_the_bare_name_uses_the_checkpoint_of_the_file_or_else_the_first_listed_one(tmp_path: Path) -> None:
+def test_a_plain_model_name_uses_the_files_checkpoint_or_else_the_first_listed_one(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl_t*", "*"]})
     assert inputs(fitted(workflow, INFO), submission(), "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
     info = copy.deepcopy(INFO)
@@ -239,7 +239,7 @@ def test_an_edit_is_never_made_with_a_checkpoint_other_than_the_chosen_one(packa
         graph_for({text.name: text, edit.name: edit}, submission("text-to-image/a.safetensors", images=["x"]), SEED)
 
 
-def test_an_image_that_the_workflow_has_no_place_for_is_refused(package: Mapping[str, Workflow]) -> None:
+def test_an_image_for_which_the_workflow_has_no_input_is_refused(package: Mapping[str, Workflow]) -> None:
     only_text = {"text-to-image": package["text-to-image"]}
     without_masks = only_text | {"image-to-image": package["image-to-image"]}
     for workflows, fields in ((only_text, {}), (without_masks, {"mask": "m"}), (package, {"images": ["x", "y"]})):
@@ -259,7 +259,7 @@ def test_a_workflow_for_edits_does_not_limit_orders_without_a_reference(tmp_path
     assert [can.for_order(spec).ignored(spec) for spec in ordered] == [(), ("steps", "size")]
 
 
-def test_names_that_cannot_be_models_are_left_out(tmp_path: Path) -> None:
+def test_checkpoints_whose_names_cannot_be_model_names_are_left_out(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"checkpoint": "4.ckpt_name", "checkpoints": ["*"]})
     names = ("a\nb", "x" * 200, "sub\\dir.safetensors", "sub/dir.safetensors")
     assert list(models_of({"flux": replace(workflow, available=names)})) == [
@@ -343,14 +343,14 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_anything_that_a_server_lacks_for_a_workflow_is_named(
+def test_a_node_class_or_file_that_the_server_lacks_is_reported(
     tmp_path: Path, info: dict[str, Any], problem: str | None
 ) -> None:
     told = problems_on(workflow_of(tmp_path, {}), info)
     assert told is None if problem is None else problem in str(told)
 
 
-def test_any_input_that_the_server_would_always_refuse_is_named(tmp_path: Path) -> None:
+def test_an_input_that_the_server_would_always_refuse_is_reported(tmp_path: Path) -> None:
     info = copy.deepcopy(with_choices([["mine.safetensors"]]))
     info["CheckpointLoaderSimple"]["output"] = ["MODEL", "CLIP", "VAE"]
     graph = copy.deepcopy(GRAPH)
@@ -367,7 +367,7 @@ def test_any_input_that_the_server_would_always_refuse_is_named(tmp_path: Path) 
     assert "sizes: 9999x512 exceed the server's maximum of 2048 pixels a side" in told
 
 
-def test_an_input_that_a_newer_node_needs_is_named(tmp_path: Path) -> None:
+def test_an_input_that_a_newer_node_needs_is_reported(tmp_path: Path) -> None:
     info = copy.deepcopy(with_choices([["mine.safetensors"]]))
     info["SaveImage"]["input"]["required"] |= {"quality": ["INT", {}], "more": ["COMFY_AUTOGROW_V3", {}]}
     told = problems_on(workflow_of(tmp_path, {}), info)
@@ -391,10 +391,10 @@ def test_an_output_that_saves_no_images_is_a_problem(tmp_path: Path, description
     graph = GRAPH | {"9": {"class_type": "Saves", "inputs": dict.fromkeys(description["input"]["required"], "x")}}
     info = with_choices([["mine.safetensors"]]) | {"Saves": description}
     told = problems_on(workflow_of(tmp_path, {"output": "9"}, graph), info)
-    assert told == (None if saves else "output: node 9 (Saves) saves no images: name one that does")
+    assert told == (None if saves else "output: node 9 (Saves) saves no images: choose a node that does")
 
 
-def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_one(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_checkpoint(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     assert problems_on(workflow_of(tmp_path, mapping), INFO) is None
     told = problems_on(workflow_of(tmp_path, mapping), with_choices([["a"]]))

@@ -1,4 +1,4 @@
-"""Removing everything from images that is not needed to show them."""
+"""Removing all data from images except the data that is needed to show them."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ def saved(kind: str, mode: str = "RGB", *, frames: int = 1, **options: object) -
 
 
 def png(*, frames: int = 1) -> bytes:
-    """A PNG with texts in each kind of text chunk, and in a private chunk behind the image, as SaveAnimatedPNG does."""
+    """A PNG with texts in each kind of text chunk, and in a private chunk after the image, as in SaveAnimatedPNG."""
     info = PngInfo()
     info.add_text("prompt", SECRET)
     info.add_text("workflow", SECRET, zip=True)
@@ -56,7 +56,7 @@ def png_with(kind: bytes, data: bytes) -> bytes:
 
 
 def jpeg_with(marker: int, data: bytes) -> bytes:
-    """A JPEG with a segment before all others."""
+    """A JPEG with an additional segment before all other segments."""
     content = saved("JPEG")
     return content[:2] + struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data + content[2:]
 
@@ -129,14 +129,14 @@ def pixels(content: bytes) -> list[bytes]:
 
 
 def texts_in(content: bytes) -> str:
-    """Everything that Pillow finds besides the pixels."""
+    """All data except pixels that Pillow finds in an image."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return f"{image.info} {dict(image.getexif())} {getattr(image, 'text', '')}"
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))
-def test_texts_are_removed_and_every_pixel_is_kept(tmp_path: Path, make: Callable[[], bytes]) -> None:
+def test_texts_are_removed_and_no_pixel_is_changed(tmp_path: Path, make: Callable[[], bytes]) -> None:
     file, content = tmp_path / "image", make()
     assert SECRET in texts_in(content)
     file.write_bytes(content)
@@ -151,7 +151,7 @@ def test_texts_are_removed_and_every_pixel_is_kept(tmp_path: Path, make: Callabl
 
 
 @pytest.mark.parametrize("content", HIDDEN.values(), ids=list(HIDDEN))
-def test_a_text_is_removed_wherever_it_is(tmp_path: Path, content: bytes) -> None:
+def test_a_text_is_removed_from_every_part_of_a_file(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     assert TEXT in content
@@ -162,7 +162,7 @@ def test_a_text_is_removed_wherever_it_is(tmp_path: Path, content: bytes) -> Non
 
 
 @pytest.mark.parametrize(("marker", "data"), [(0xF0, TEXT), (0xFD, TEXT), (0x02, TEXT), (0xE2, b"MPF\0" + TEXT)])
-def test_a_segment_that_pillow_cannot_read_is_removed_as_well(tmp_path: Path, marker: int, data: bytes) -> None:
+def test_a_jpeg_segment_that_pillow_cannot_read_is_removed(tmp_path: Path, marker: int, data: bytes) -> None:
     files = [tmp_path / "with", tmp_path / "without"]
     for file, content in zip(files, (jpeg_with(marker, data), saved("JPEG")), strict=True):
         file.write_bytes(content)
@@ -182,7 +182,7 @@ def test_a_segment_that_pillow_cannot_read_is_removed_as_well(tmp_path: Path, ma
     ],
     ids=["png", "jpeg", "jpeg of four colours", "webp", "animated webp", "gif"],
 )
-def test_data_that_affects_the_look_of_an_image_is_kept(tmp_path: Path, content: bytes, kept: set[str]) -> None:
+def test_data_that_affects_the_look_of_an_image_is_not_removed(tmp_path: Path, content: bytes, kept: set[str]) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     strip(file)
@@ -194,9 +194,7 @@ def test_data_that_affects_the_look_of_an_image_is_kept(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))
-def test_a_truncated_file_is_reported_as_damaged_or_loses_its_texts_too(
-    tmp_path: Path, make: Callable[[], bytes]
-) -> None:
+def test_a_truncated_file_loses_its_texts_or_is_reported_as_damaged(tmp_path: Path, make: Callable[[], bytes]) -> None:
     file, content = tmp_path / "image", make()
     for length in range(12, len(content), 7):
         file.write_bytes(content[:length])

@@ -1,4 +1,4 @@
-"""The progress of a job, as the frames of a socket show it."""
+"""The progress of a job, read from the frames of a WebSocket."""
 
 import json
 import struct
@@ -11,7 +11,7 @@ from tests.simulated_comfyui import Graph, node, painted, save
 
 JOB, OTHER = "b2a4bd5e-0000-5000-8000-000000000001", "b2a4bd5e-0000-5000-8000-000000000002"
 JPEG = b"\xff\xd8 a preview"
-# As the editor of ComfyUI exports the usual workflow of Flux.
+# The usual workflow of Flux, as ComfyUI's editor exports it.
 FLUX: Graph = {
     "5": node("EmptySD3LatentImage", width=1024, height=1024, batch_size=1),
     "6": node("CLIPTextEncode", text="a fox", clip=["11", 0]),
@@ -84,14 +84,14 @@ def jobs() -> dict[str, JobProgress]:
 DONE = (1.0, 1.0, "finished")
 
 
-def test_the_steps_of_a_sampler_count_most_and_a_job_never_goes_back(jobs: dict[str, JobProgress]) -> None:
+def test_progress_depends_mostly_on_sampler_steps_and_never_decreases(jobs: dict[str, JobProgress]) -> None:
     job, seen = jobs[JOB], []
     for told in (
         state(n4=(0.0, 1.0, "running")),
         state(n4=DONE),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=(1.0, 2.0, "running")),
-        state(n4=DONE),  # less than before, as after a reconnection
+        state(n4=DONE),  # fewer nodes than before, as after a reconnection
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=(2.0, 2.0, "finished")),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=DONE, n8=DONE, n9=DONE),
     ):
@@ -104,7 +104,7 @@ def test_the_steps_of_a_sampler_count_most_and_a_job_never_goes_back(jobs: dict[
     assert seen[5] - seen[3] > 0.3
 
 
-def test_the_end_of_a_job_is_noticed_once_the_history_has_it(jobs: dict[str, JobProgress]) -> None:
+def test_a_job_ends_with_the_executing_frame_whose_node_is_null(jobs: dict[str, JobProgress]) -> None:
     for told in (frame("executing", node="3"), frame("executing"), frame("execution_success")):
         read_text(told, jobs)
         assert not jobs[JOB].ended.is_set()
@@ -114,7 +114,7 @@ def test_the_end_of_a_job_is_noticed_once_the_history_has_it(jobs: dict[str, Job
     assert jobs[JOB].ended.is_set()
 
 
-def test_a_job_does_not_go_back_when_a_node_makes_a_second_pass(jobs: dict[str, JobProgress]) -> None:
+def test_progress_does_not_decrease_when_a_node_makes_a_second_pass(jobs: dict[str, JobProgress]) -> None:
     seen = []
     for value in (0.0, 1.0, 2.0, 0.0, 1.0):
         read_text(state(n4=DONE, n3=(value, 2.0, "running")), jobs)
@@ -123,7 +123,7 @@ def test_a_job_does_not_go_back_when_a_node_makes_a_second_pass(jobs: dict[str, 
     assert seen[3:] == [seen[2]] * 2
 
 
-def test_nodes_that_a_frame_leaves_out_keep_their_progress(jobs: dict[str, JobProgress]) -> None:
+def test_nodes_that_are_missing_from_a_frame_keep_their_progress(jobs: dict[str, JobProgress]) -> None:
     whole = JobProgress(painted())
     half = {"n3": (1.0, 2.0, "running")}
     read_text(state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, **half), {JOB: whole})
@@ -132,7 +132,7 @@ def test_nodes_that_a_frame_leaves_out_keep_their_progress(jobs: dict[str, JobPr
     assert jobs[JOB].fraction == whole.fraction
 
 
-def test_a_flux_job_has_hardly_begun_before_its_first_step() -> None:
+def test_a_flux_job_shows_little_progress_before_its_first_sampler_step() -> None:
     jobs = {JOB: JobProgress(FLUX)}
     before = {f"n{node_id}": DONE for node_id in FLUX if node_id not in ("8", "9", "13")}
     read_text(state(**before, n13=(0.0, 20.0, "running")), jobs)
@@ -144,14 +144,14 @@ def test_a_flux_job_has_hardly_begun_before_its_first_step() -> None:
 
 
 @pytest.mark.parametrize("worker", SLOW_NODES, ids=lambda worker: worker["class_type"])
-def test_samplers_and_upscalers_count_for_most_of_a_job(worker: Graph) -> None:
+def test_samplers_and_upscalers_account_for_most_of_the_progress(worker: Graph) -> None:
     others = {str(number): each for number, each in enumerate(QUICK_NODES)}
     jobs = {JOB: JobProgress(others | {"slow": worker})}
     read_text(state(**{f"n{node_id}": DONE for node_id in others}), jobs)
     assert 0 < (jobs[JOB].fraction or 0.0) < 0.15
 
 
-def test_nodes_that_only_hold_settings_all_count_the_same() -> None:
+def test_all_quick_nodes_contribute_equally_to_the_progress() -> None:
     graph = {str(number): each for number, each in enumerate(QUICK_NODES)}
     for node_id in graph:
         jobs = {JOB: JobProgress(graph)}
@@ -159,7 +159,7 @@ def test_nodes_that_only_hold_settings_all_count_the_same() -> None:
         assert jobs[JOB].fraction == pytest.approx(1 / len(graph))
 
 
-def test_nodes_from_the_cache_are_done(jobs: dict[str, JobProgress]) -> None:
+def test_cached_nodes_count_as_finished(jobs: dict[str, JobProgress]) -> None:
     assert read_text(frame("execution_cached", nodes=["4", "5", "6", "7", "3"]), jobs)
     assert jobs[JOB].fraction is None
     read_text(state(n8=(0.0, 1.0, "running")), jobs)
@@ -179,7 +179,7 @@ def test_nodes_from_the_cache_are_done(jobs: dict[str, JobProgress]) -> None:
         state(n4=DONE) + " " * 2**20,
     ],
 )
-def test_frames_that_are_not_about_our_jobs_change_nothing(jobs: dict[str, JobProgress], told: str) -> None:
+def test_frames_about_other_jobs_and_invalid_frames_are_ignored(jobs: dict[str, JobProgress], told: str) -> None:
     assert not read_text(told, jobs)
     assert jobs[JOB].fraction is None
 
@@ -193,7 +193,7 @@ def test_unreadable_states_count_as_no_progress(jobs: dict[str, JobProgress], no
     assert not jobs[JOB].fraction
 
 
-def test_a_preview_of_our_job_is_kept_with_its_number(jobs: dict[str, JobProgress]) -> None:
+def test_the_latest_preview_of_a_job_is_stored_with_its_number(jobs: dict[str, JobProgress]) -> None:
     for number, kind in enumerate(("jpeg", "png")):
         assert read_binary(preview(kind=f"image/{kind}"), jobs)
         shown = jobs[JOB].preview
@@ -214,6 +214,6 @@ def test_a_preview_of_our_job_is_kept_with_its_number(jobs: dict[str, JobProgres
         struct.pack(">II", 4, 2) + b"[]" + JPEG,
     ],
 )
-def test_previews_that_may_belong_to_other_jobs_are_dropped(jobs: dict[str, JobProgress], told: bytes) -> None:
+def test_malformed_previews_and_previews_of_other_jobs_are_dropped(jobs: dict[str, JobProgress], told: bytes) -> None:
     assert not read_binary(told, jobs)
     assert jobs[JOB].preview is None

@@ -44,7 +44,7 @@ def test_the_prompt_cannot_break_out_of_the_alternative_text(prompt: str, title:
     assert markdown(made, [Image(0, name=NAME)], ORIGIN) == f"![{title}]({LINK})"
 
 
-def test_images_are_separate_paragraphs_that_link_to_this_server_or_to_the_upstream() -> None:
+def test_images_are_separate_paragraphs_that_link_to_this_server_or_to_the_back_end() -> None:
     images = [Image(0, name=NAME), Image(1, url="https://media.example/x?sig=1")]
     text = markdown(generation(), images, ORIGIN)
     assert text == f"![a red fox]({LINK})\n\n![a red fox](https://media.example/x?sig=1)"

@@ -1,4 +1,4 @@
-"""Images in the format that was ordered, checked with Pillow."""
+"""Converting images to the requested format, checked with Pillow."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ def drawn(path: Path, kind: str, mode: str = "RGB") -> Path:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
-def test_any_format_is_converted_to_any_other_and_never_to_itself(tmp_path: Path, kind: str, wanted: str) -> None:
+def test_an_image_is_converted_to_any_requested_format_except_its_own(tmp_path: Path, kind: str, wanted: str) -> None:
     source, target = drawn(tmp_path / "source", kind), tmp_path / "target"
     assert converted(source, target, wanted, None) is (kind != wanted.upper())
     if target.exists():
@@ -27,7 +27,7 @@ def test_any_format_is_converted_to_any_other_and_never_to_itself(tmp_path: Path
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])
 @pytest.mark.parametrize("wanted", ["jpeg", "webp"])
-def test_every_kind_of_pixels_can_be_converted(tmp_path: Path, mode: str, wanted: str) -> None:
+def test_images_of_every_colour_mode_can_be_converted(tmp_path: Path, mode: str, wanted: str) -> None:
     source = tmp_path / "source"
     Image.new(mode, (64, 48)).save(source, "JPEG" if mode == "CMYK" else "PNG")
     assert converted(source, tmp_path / "target", wanted, None) is (mode != "CMYK" or wanted != "jpeg")
@@ -69,7 +69,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def labelled(path: Path, kind: str, mode: str = "RGB", **metadata: Any) -> Path:
-    """An image with these fields, as Pillow calls them; a PNG's XMP is a text chunk."""
+    """An image with metadata, given under Pillow's names. In a PNG, XMP is a text chunk."""
     if kind == "PNG" and "xmp" in metadata:
         metadata["pnginfo"] = PngInfo()
         metadata["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.pop("xmp"))
@@ -79,7 +79,7 @@ def labelled(path: Path, kind: str, mode: str = "RGB", **metadata: Any) -> Path:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
-def test_labels_and_colour_profiles_are_carried_into_another_format(tmp_path: Path, kind: str, wanted: str) -> None:
+def test_exif_xmp_and_colour_profiles_survive_a_conversion(tmp_path: Path, kind: str, wanted: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Software] = "an AI model"
     source = labelled(tmp_path / "source", kind, exif=exif, xmp=XMP, icc_profile=SRGB)
@@ -91,7 +91,7 @@ def test_labels_and_colour_profiles_are_carried_into_another_format(tmp_path: Pa
         assert image.info["icc_profile"] == SRGB
 
 
-def test_a_profile_for_another_colour_mode_is_not_carried(tmp_path: Path) -> None:
+def test_a_colour_profile_for_another_colour_mode_is_dropped(tmp_path: Path) -> None:
     source, target = labelled(tmp_path / "source", "JPEG", "CMYK", icc_profile=b"of inks", xmp=XMP), tmp_path / "target"
     for wanted in ("png", "webp"):
         converted(source, target, wanted, None)
@@ -101,7 +101,7 @@ def test_a_profile_for_another_colour_mode_is_not_carried(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
-def test_an_image_with_huge_metadata_is_converted_without_it(tmp_path: Path, wanted: str) -> None:
+def test_an_image_with_huge_metadata_is_converted_without_the_metadata(tmp_path: Path, wanted: str) -> None:
     huge = bytes(2**20 + 1)
     source = labelled(tmp_path / "source", "WEBP", exif=b"Exif\0\0" + huge, xmp=huge, icc_profile=huge)
     converted(source, tmp_path / "target", wanted, 90)

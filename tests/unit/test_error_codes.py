@@ -101,7 +101,7 @@ TYPES = {401: "invalid_request_error", 403: "permission_error", 429: "rate_limit
 
 
 def codes_in(tree: ast.Module) -> Iterator[ast.expr]:
-    """Every value that a module uses as an error code: a constant, or an expression that is a constant elsewhere."""
+    """Every expression that a module uses as an error code."""
     for node in ast.walk(tree):
         match node:
             case ast.keyword(arg="code", value=value):
@@ -134,13 +134,13 @@ def test_every_code_of_the_program_is_in_the_table_and_every_row_is_used() -> No
     assert constants - {None} == ERROR_CODES.keys()
 
 
-def test_a_code_is_spelled_out_where_it_is_first_given() -> None:
+def test_an_error_code_that_is_not_a_literal_comes_from_a_variable_named_code() -> None:
     handed_on = {ast.unparse(value) for value in codes_of_the_program() if not isinstance(value, ast.Constant)}
     in_openai_words = "CODES.get(failed.code, 'server_error')"
     assert [code for code in handed_on - {in_openai_words} if not re.match(r"([a-z]+\.)*code\b", code)] == []
 
 
-def test_the_status_of_an_error_is_written_in_the_table_only() -> None:
+def test_no_module_of_the_api_sets_an_error_status_itself() -> None:
     for path in (ROOT / "api").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             match node:
@@ -165,7 +165,7 @@ def test_statuses_types_and_headers_are_those_of_earlier_versions() -> None:
     assert seen == ANSWERS
 
 
-def test_a_failed_generation_has_the_status_of_its_code_and_sdks_do_not_order_again() -> None:
+def test_a_failed_generation_has_the_status_of_its_code_and_sdks_do_not_retry() -> None:
     failures = [fault.code for fault in every_fault()]
     failures += ["cancelled", "internal_error", "no_upstream_key", "queue_timeout", "generation_timeout"]
     for code in failures:
@@ -174,7 +174,7 @@ def test_a_failed_generation_has_the_status_of_its_code_and_sdks_do_not_order_ag
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_a_stored_failure_with_an_unknown_code_counts_as_a_failure_of_the_back_end() -> None:
+def test_a_stored_failure_with_an_unknown_code_is_answered_with_status_502() -> None:
     answer = failure_response(Failed("a_code_of_old", "message"))
     assert (answer.status, answer.headers["x-should-retry"]) == (502, "false")
     assert error_object("message", code="a_code_of_old")["error"]["type"] == "server_error"
@@ -207,7 +207,9 @@ def test_a_stored_failure_with_an_unknown_code_counts_as_a_failure_of_the_back_e
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_each_error_of_the_core_has_its_answer(error: Exception, code: str, param: str | None) -> None:
+def test_each_exception_is_answered_with_its_status_code_and_parameter(
+    error: Exception, code: str, param: str | None
+) -> None:
     answer = error_response(error)
     assert isinstance(answer.body, bytes)
     told = orjson.loads(answer.body)["error"]
@@ -218,11 +220,11 @@ def test_each_error_of_the_core_has_its_answer(error: Exception, code: str, para
     assert answer.headers.get("Retry-After") == wait
 
 
-def test_no_error_that_is_mapped_by_its_exact_class_has_subclasses() -> None:
+def test_no_exception_that_is_mapped_by_its_exact_class_has_subclasses() -> None:
     assert [error for error in REFUSALS if error.__subclasses__()] == []
 
 
-def test_the_table_recommends_a_retry_where_an_sdk_retries() -> None:
+def test_the_table_of_error_codes_recommends_a_retry_if_the_sdks_retry() -> None:
     for code, (status, headers) in ANSWERS.items():
         sdk_retries = headers != NEVER and (status in (408, 409, 429) or status >= 500)
         retries = ERROR_CODES[code].retry in (Retry.yes, Retry.later)

@@ -1,4 +1,4 @@
-"""The log that every follower reads."""
+"""The event log of a generation, which any number of followers read."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def collect(log: EventLog[Event], after: int = 0) -> list[Event]:
     return [event async for events in log.follow(after) for event in events]
 
 
-async def test_a_late_follower_sees_everything_from_the_beginning() -> None:
+async def test_a_late_follower_sees_all_events_from_the_beginning() -> None:
     log = EventLog[Event]()
     log.append(*SOME_EVENTS)
     log.close()
@@ -40,13 +40,13 @@ async def test_an_empty_log_has_no_last_event() -> None:
 
 
 @pytest.mark.parametrize("after", range(len(SOME_EVENTS) + 3))
-async def test_following_after_a_number_yields_the_events_above_it(after: int) -> None:
+async def test_following_after_a_number_yields_only_later_events(after: int) -> None:
     log = EventLog[Event](SOME_EVENTS)
     log.close()
     assert await collect(log, after) == SOME_EVENTS[after:]
 
 
-async def test_all_followers_see_the_same_events_whenever_they_joined() -> None:
+async def test_all_followers_see_all_events_no_matter_when_they_joined() -> None:
     log = EventLog[Event]()
     followers = []
     for event in SOME_EVENTS:
@@ -57,12 +57,12 @@ async def test_all_followers_see_the_same_events_whenever_they_joined() -> None:
     assert await asyncio.gather(*followers) == [SOME_EVENTS] * len(SOME_EVENTS)
 
 
-async def test_events_appended_while_a_follower_is_busy_with_another_are_not_missed() -> None:
+async def test_a_follower_does_not_miss_events_while_it_handles_another_event() -> None:
     log = EventLog[Event]([Queued(1)])
     seen: list[Event] = []
     async for events in log.follow():
         seen.extend(events)
-        if len(seen) == 1:  # suspended at a yield: nothing waits for events now
+        if len(seen) == 1:  # the follower is suspended at a yield and does not wait for events
             log.append(Progress(1))
             log.append(Progress(2), Progress(3))
             log.close()
@@ -80,7 +80,7 @@ async def test_a_waiting_follower_is_woken_by_an_event_and_ended_by_close() -> N
     assert await follower == [Progress(1)]
 
 
-async def test_a_follower_with_a_number_in_the_future_waits_for_the_event_after_it() -> None:
+async def test_a_follower_that_starts_after_a_future_number_gets_only_later_events() -> None:
     log = EventLog[Event]()
     follower = asyncio.create_task(collect(log, after=2))
     for percent in (1, 2, 3):
@@ -90,7 +90,7 @@ async def test_a_follower_with_a_number_in_the_future_waits_for_the_event_after_
     assert await follower == [Progress(3)]
 
 
-async def test_during_silence_a_follower_gets_empty_ticks_and_then_the_event() -> None:
+async def test_a_follower_gets_empty_ticks_until_the_next_event() -> None:
     log = EventLog[Event]([Queued(1)])
     ticks = log.follow(idle=0.001)
     assert [list(await anext(ticks)) for _ in range(4)] == [[Queued(1)], [], [], []]
@@ -104,7 +104,7 @@ async def test_a_nudge_wakes_only_the_followers_that_asked_for_nudges() -> None:
     log = EventLog[Event]()
     log.nudge()
     asked, other = log.follow(nudged=True), asyncio.ensure_future(anext(log.follow()))
-    assert list(await anext(asked)) == []  # for the nudge before it joined
+    assert list(await anext(asked)) == []  # because of the nudge before the follower joined
     waiting = asyncio.ensure_future(anext(asked))
     await asyncio.sleep(0)
     log.nudge()
@@ -136,7 +136,7 @@ async def test_events_that_are_available_together_are_delivered_together() -> No
     assert list(await anext(follower)) == [Progress(1), Completed()]
 
 
-def test_silence_is_counted_from_the_last_event() -> None:
+def test_the_idle_time_is_measured_from_the_last_event() -> None:
     async def listen() -> None:
         loop = asyncio.get_running_loop()
         log = EventLog[Event]()
@@ -152,7 +152,7 @@ def test_silence_is_counted_from_the_last_event() -> None:
         runner.run(listen())
 
 
-async def test_without_idle_time_there_is_no_tick() -> None:
+async def test_a_follower_without_an_idle_time_gets_no_ticks() -> None:
     log = EventLog[Event]()
     news = asyncio.ensure_future(anext(log.follow()))
     done, _ = await asyncio.wait([news], timeout=0.02)
@@ -161,7 +161,7 @@ async def test_without_idle_time_there_is_no_tick() -> None:
     assert list(await news) == [Completed()]
 
 
-async def test_followers_that_leave_are_forgotten() -> None:
+async def test_cancelled_followers_are_removed_from_the_log() -> None:
     log = EventLog[Event]()
     followers = [asyncio.create_task(collect(log)) for _ in range(20)]
     await asyncio.sleep(0)
@@ -175,7 +175,7 @@ async def test_followers_that_leave_are_forgotten() -> None:
     assert not log._waiters
 
 
-async def test_a_follower_cancelled_at_the_moment_of_an_event_takes_nothing_from_the_others() -> None:
+async def test_cancelling_a_follower_during_an_event_does_not_affect_other_followers() -> None:
     log = EventLog[Event]()
     one, other = (asyncio.create_task(collect(log)) for _ in range(2))
     await asyncio.sleep(0)

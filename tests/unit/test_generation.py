@@ -33,7 +33,7 @@ from sora_proxy.generation import (
 )
 from sora_proxy.spec import GenerationSpec
 
-# Written a second time, so that the table is not changed by mistake.
+# A second copy of the table, so that no transition is changed by mistake.
 ALLOWED = {
     "queued": "submitting saving failed cancelled",
     "submitting": "running saving unknown queued failed cancelled",
@@ -59,7 +59,7 @@ SOME_EVENTS: list[Event] = [
 
 
 @pytest.mark.parametrize(("start", "end"), list(itertools.product(Status, Status)))
-def test_exactly_the_transitions_of_the_table_are_possible(start: Status, end: Status) -> None:
+def test_only_the_transitions_in_the_table_are_possible(start: Status, end: Status) -> None:
     state = State(start, key_id="k", attempts=2)
     if end.value in ALLOWED[start].split():
         assert state.to(end, task_id="t") == State(end, key_id="k", attempts=2, task_id="t")
@@ -74,8 +74,8 @@ def test_a_final_status_has_no_transitions_and_every_other_status_can_fail() -> 
     assert all(Status.failed in TRANSITIONS[status] for status in Status if status not in FINAL)
 
 
-def test_an_accepted_order_is_queued_again_only_after_it_was_lost() -> None:
-    """Only from running, in one place, and if the operator chose that."""
+def test_an_order_whose_results_are_being_saved_is_never_queued_again() -> None:
+    """Of the states after the intent, only submitting, unknown and running lead back to the queue."""
     assert {status for status in BEYOND_RECALL if Status.queued in TRANSITIONS[status]} == {
         Status.submitting,
         Status.unknown,
@@ -88,13 +88,13 @@ def test_an_accepted_order_is_queued_again_only_after_it_was_lost() -> None:
     assert reached.isdisjoint({Status.queued, Status.submitting, Status.unknown})
 
 
-def test_a_state_cannot_be_changed_without_the_store() -> None:
+def test_a_state_is_immutable() -> None:
     state = State()
     with pytest.raises(FrozenInstanceError):
         state.status = Status.completed  # type: ignore[misc]
 
 
-def test_a_generation_ends_with_its_status_and_knows_its_failure_and_its_events() -> None:
+def test_a_generation_shows_its_end_its_failure_and_its_events_of_a_kind() -> None:
     generation = Generation("id", "client", GenerationSpec("m", "p"))
     assert (generation.ended, generation.failure) == (False, None)
     generation.log.append(*SOME_EVENTS)
@@ -113,7 +113,7 @@ def test_every_kind_of_event_has_a_record() -> None:
     assert {type(event) for event in SOME_EVENTS} == set(EVENTS.values())
 
 
-def test_ids_are_url_safe_and_hold_128_random_bits() -> None:
+def test_ids_are_url_safe_and_contain_128_random_bits() -> None:
     ids = {new_generation_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(len(bytes.fromhex(name.removeprefix("chatcmpl-"))) == 16 for name in ids)
@@ -136,7 +136,7 @@ def test_the_fields_that_distinguish_stored_orders_never_change() -> None:
 
 
 def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Preview | None:
-    """The preview that a generation of two images keeps, if any."""
+    """The preview that a generation of two images stores, or None."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("m", "p", n=2, previews=wanted))
     if ended:
         generation.log.append(Cancelled())
@@ -144,7 +144,7 @@ def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Prev
     return next(iter(generation.previews.values()), None)
 
 
-def test_only_a_valid_preview_that_its_client_waits_for_is_kept() -> None:
+def test_a_preview_is_stored_only_if_it_is_valid_and_its_client_wants_it() -> None:
     good = Preview(bytes(MAX_PREVIEW_BYTES), "png", index=1)
     assert previewed(good) is good
     assert previewed(good, wanted=0) is None

@@ -1,4 +1,4 @@
-"""The database alone decides which request was first, and remembers it for a day."""
+"""The database decides which request was the first, and remembers this request for a day."""
 
 import asyncio
 from dataclasses import replace
@@ -44,9 +44,7 @@ async def age(database: Database, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("claim", [KEYED, COUNTED], ids=["with a key", "counted"])
-async def test_of_equal_requests_in_one_commit_one_is_added_and_the_others_get_its_id(
-    database: Database, claim: Claim
-) -> None:
+async def test_only_one_of_many_equal_requests_in_one_commit_is_added(database: Database, claim: Claim) -> None:
     done = await asyncio.gather(*(add(database, claim) for _ in range(20)), return_exceptions=True)
     (first,) = (each for each in done if isinstance(each, Generation))
     assert [each.generation_id for each in done if isinstance(each, Repeated)] == [first.id] * 19
@@ -54,14 +52,14 @@ async def test_of_equal_requests_in_one_commit_one_is_added_and_the_others_get_i
     assert rows == 1
 
 
-async def test_another_order_with_a_key_is_refused_unless_it_is_from_another_client(database: Database) -> None:
+async def test_a_client_cannot_use_an_idempotency_key_for_a_different_order(database: Database) -> None:
     await add(database, KEYED)
     with pytest.raises(IdempotencyMismatch):
         await add(database, replace(KEYED, digest="another"))
     await add(database, replace(KEYED, client="another"))
 
 
-async def test_a_counted_repeat_refers_to_the_newest_equal_order_that_did_not_end_long_ago(database: Database) -> None:
+async def test_a_counted_repeat_joins_the_newest_equal_order_that_runs_or_ended_recently(database: Database) -> None:
     idempotency, uncounted = Idempotency(database), replace(COUNTED, counted=False)
     assert await idempotency.earlier(COUNTED) is None
     older, newer = [await add(database, uncounted) for _ in range(2)]
@@ -142,7 +140,7 @@ async def test_the_digests_in_the_databases_of_earlier_versions_still_match(
     assert await asyncio.to_thread(order_digest, spec, [image] if image else []) == digest
 
 
-def test_orders_differ_by_their_reference_images_and_their_sequence_the_mask_and_the_parameters() -> None:
+def test_the_digest_of_an_order_depends_on_its_images_mask_and_parameters() -> None:
     other = f"{DATA_URI}AAAA"
     inputs: list[tuple[list[str | Path], str | None]] = [
         ([], None),

@@ -1,4 +1,4 @@
-"""The fields of requests for images: strict in JSON, texts in forms, null for unset values."""
+"""Requests for images: JSON values have strict types, form fields are texts, and null means the default."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def test_a_minimal_request_has_the_defaults_and_null_means_the_default() -> None
     assert checked(ImageRequest, {"prompt": "a fox"} | nulls) == least
 
 
-def test_blanks_around_a_prompt_are_removed() -> None:
+def test_white_space_around_a_prompt_is_removed() -> None:
     assert checked(ImageRequest, {"prompt": " a fox\n"}).prompt == "a fox"
 
 
@@ -28,7 +28,7 @@ def test_every_form_of_a_size_is_read(size: str, dimensions: tuple[int, int] | N
 
 
 @pytest.mark.parametrize("size", ["", "1024", "1024x", "1x1", "00x10", "10x00", "99999x10", "10 x 10", "١٠x١٠"])
-def test_any_other_size_is_refused_by_name(size: str) -> None:
+def test_an_invalid_size_is_refused_with_the_name_of_its_field(size: str) -> None:
     with pytest.raises(ClientError) as caught:
         _ = checked(ImageRequest, {"prompt": "a fox", "size": size}).dimensions
     assert caught.value.param == "size"
@@ -44,7 +44,7 @@ FORM: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), FORM)
-def test_a_form_may_have_texts_where_json_must_have_values(name: str, text: str, value: Any) -> None:
+def test_a_form_accepts_numbers_and_booleans_as_text_but_json_does_not(name: str, text: str, value: Any) -> None:
     fields = {"prompt": "a fox", name: text}
     assert getattr(checked(EditRequest, fields, strict=False), name) == value
     with pytest.raises(ClientError) as caught:

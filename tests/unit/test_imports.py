@@ -1,4 +1,4 @@
-"""The table of imports: which folder may import which, where libraries are used, and how large a module may be."""
+"""The imports that each folder may have, the modules that may use a library, and the largest size of a module."""
 
 import ast
 import functools
@@ -16,7 +16,7 @@ PATHS = {
     for path in ROOT.rglob("*.py")
 }
 FOLDERS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-# The modules of the root import no folder, except those that put the program together.
+# Of the modules of the root, only those that put the program together import folders.
 COMPOSERS = {"sora_proxy.app", "sora_proxy.backend_choice", "sora_proxy.__main__", "sora_proxy.healthcheck"}
 # The folders that each folder may import besides itself, the root and `foreign`. `app` and `__main__` may import all.
 MAY_IMPORT = {
@@ -63,7 +63,7 @@ def imports_of(module: str) -> frozenset[str]:
 
 
 def users_of(*libraries: str) -> set[str]:
-    """The modules that import one of these libraries, or something in it, outside of the simulator."""
+    """The modules outside of the simulator that import one of these libraries or a part of one."""
     return {
         module.removeprefix("sora_proxy.")
         for module in PATHS
@@ -73,7 +73,7 @@ def users_of(*libraries: str) -> set[str]:
 
 
 def folder_of(module: str) -> str:
-    """The folder of a module; empty for those of the root."""
+    """The folder of a module, or an empty text for a module of the root."""
     _, _, inside = module.partition(".")
     first = inside.partition(".")[0]
     return first if first in FOLDERS else ""
@@ -101,14 +101,14 @@ def test_each_folder_imports_only_what_the_table_allows() -> None:
     assert forbidden == set()
 
 
-def test_every_import_names_its_module_from_the_top() -> None:
-    """The other tests here do not see relative imports."""
+def test_every_import_is_absolute() -> None:
+    """The other tests of this module do not find relative imports."""
     for path in PATHS.values():
         for node in ast.walk(ast.parse(path.read_bytes())):
             assert not (isinstance(node, ast.ImportFrom) and node.level), path
 
 
-def test_tasks_are_started_only_in_modules_that_notice_their_failure() -> None:
+def test_tasks_are_started_only_in_modules_that_handle_their_failure() -> None:
     starters = {
         module.removeprefix("sora_proxy.")
         for module, path in PATHS.items()
@@ -118,7 +118,7 @@ def test_tasks_are_started_only_in_modules_that_notice_their_failure() -> None:
     assert starters == {"background", "orders.sending", "simulator.comfyui.process", "webhooks.deliverer"}
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_imports_have_no_cycles() -> None:
     below: dict[str, set[str]] = {}
 
     def visit(module: str, path: tuple[str, ...]) -> set[str]:
@@ -131,7 +131,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         visit(module, ())
 
 
-def test_the_longest_chain_of_imports_is_short() -> None:
+def test_no_chain_of_imports_exceeds_the_limit() -> None:
     longest = max(map(chain_below, PATHS), key=len)
     assert len(longest) <= MAX_CHAIN, "\n".join(longest)
 
@@ -144,7 +144,7 @@ def test_the_families_of_the_api_do_not_import_one_another() -> None:
         assert {each for each in imported if any(each.startswith(other) for other in others)} == set()
 
 
-def test_the_modules_around_a_request_do_not_import_orders() -> None:
+def test_the_http_modules_of_the_api_do_not_import_orders_or_other_parts() -> None:
     rooms = [f"sora_proxy.{room}" for room in ("orders", "scheduling", "key_keeping", "upstream", "webhooks")]
     families = [f"sora_proxy.api.{family}" for family in FAMILIES]
     assert {user for user in users_of(*rooms, *families) if user.startswith("api.http")} == set()
@@ -188,7 +188,7 @@ def test_the_modules_of_shared_types_import_only_one_another() -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_each_library_has_its_place(libraries: list[str], places: set[str]) -> None:
+def test_each_library_is_imported_only_in_its_modules(libraries: list[str], places: set[str]) -> None:
     """A place is a module, or a folder with all its modules."""
     users = users_of(*libraries)
     assert {user for user in users if not any(f"{user}.".startswith(f"{place}.") for place in places)} == set()
@@ -210,7 +210,7 @@ def test_modules_and_functions_are_short_and_the_root_is_small() -> None:
 
 @pytest.mark.slow
 def test_every_module_can_be_imported() -> None:
-    """Since a test above rules out cycles, a module that can be imported can also be imported alone."""
+    """Another test rules out cycles, so a module that can be imported can also be imported alone."""
     names = sorted(name for name in PATHS if not name.endswith("__main__"))
     script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)

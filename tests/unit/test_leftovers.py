@@ -1,4 +1,4 @@
-"""A rule of the tests themselves: a test that leaves something open fails, and no later test does."""
+"""A rule for the tests themselves: a test that leaves a socket open fails, and later tests do not."""
 
 import os
 import re
@@ -15,7 +15,7 @@ import pytest
 
 class Leak:
     def __init__(self):
-        self.socket, self.itself = socket.socket(), self  # a circle: nothing but the garbage collector finds it
+        self.socket, self.itself = socket.socket(), self  # a cycle, which only the garbage collector finds
 
 @pytest.fixture
 def given():
@@ -25,26 +25,28 @@ def given():
 def shared():
     return Leak()
 
-def test_it_keeps_to_itself(): Leak()
-def test_innocent_1(): pass
-def test_it_is_given(given): pass
-def test_innocent_2(): pass
-def test_it_fails(given): raise ZeroDivisionError
-def test_innocent_3(): pass
-def test_it_shares(shared): pass
-def test_innocent_4(): pass
-def test_the_last(): pass
+def test_that_leaks_in_its_body(): Leak()
+def test_without_a_leak_1(): pass
+def test_with_a_leaking_fixture(given): pass
+def test_without_a_leak_2(): pass
+def test_that_leaks_and_fails(given): raise ZeroDivisionError
+def test_without_a_leak_3(): pass
+def test_with_a_leaking_module_fixture(shared): pass
+def test_without_a_leak_4(): pass
+def test_that_runs_last(): pass
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "1"]], ids=["here", "in a worker"])
-def test_a_leftover_fails_its_own_test_or_is_found_at_the_end_of_the_run(tmp_path: Path, workers: list[str]) -> None:
+def test_a_leak_fails_its_own_test_or_the_last_test_of_the_run(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "test_leaks.py").write_text(TESTS)
     options = ["-p", "tests.leftovers", "-p", "no:cacheprovider", "-W", "error", "-q", "-c", "/dev/null", *workers]
     command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False)
     told = re.findall(r"^ERROR \S*::test_(\w+)", ended.stdout, re.MULTILINE)
-    assert told == ["it_keeps_to_itself", "it_is_given", "it_fails", "the_last"], ended.stdout
+    assert told == ["that_leaks_in_its_body", "with_a_leaking_fixture", "that_leaks_and_fails", "that_runs_last"], (
+        ended.stdout
+    )
     assert "1 failed, 8 passed, 4 errors" in ended.stdout

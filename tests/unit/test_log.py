@@ -1,4 +1,4 @@
-"""Writing log lines: one JSON object each, with its context and without secrets."""
+"""Log lines: each line is one JSON object with its context and without secrets."""
 
 import io
 import logging
@@ -21,16 +21,16 @@ from tests.scripted import Server, answer, order, serving
 
 TOKEN = "eyJ-upstream-token-marker"
 PASSWORD = "proxy-p@ss/wörd,'\"}marker"
-SECRETS = [TOKEN, PASSWORD, "abc"]  # the last is too short to be one
+SECRETS = [TOKEN, PASSWORD, "abc"]  # the last text is too short to count as a secret
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """Configure logging; the function ends it and returns what was written."""
+    """Configure logging. A call of the fixture stops logging and returns the written text."""
     root, raises = logging.getLogger(), logging.raiseExceptions
     handlers, level = root.handlers[:], root.level
-    names = ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access")
+    names = ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access")
     levels = {name: logging.getLogger(name).level for name in names}
     errors = io.StringIO()
     monkeypatch.setattr(sys, "stderr", errors)
@@ -54,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def lines(written: Callable[[], str]) -> Lines:
-    """The function ends logging and returns its parsed lines; it fails if a line is not a JSON object."""
+    """A call of the fixture stops logging and returns the parsed lines. A line that is not JSON fails the test."""
 
     def read() -> list[dict[str, Any]]:
         text = written()
@@ -90,15 +90,15 @@ def test_a_line_begins_with_its_time_level_event_and_logger(lines: Lines) -> Non
     }
 
 
-def test_lines_of_the_standard_library_look_the_same(lines: Lines) -> None:
+def test_lines_of_standard_library_loggers_have_the_same_form(lines: Lines) -> None:
     standard.warning("%s of %d", "three", 4, extra={"more": [1]})
     line = only(lines)
     del line["timestamp"]
-    line.pop("message", None)  # left on the record by pytest's own handler
+    line.pop("message", None)  # added to the record by pytest's own handler
     assert line == {"level": "warning", "event": "three of 4", "logger": "somebody.else", "more": [1]}
 
 
-def test_bound_context_is_on_every_line_of_both_kinds(lines: Lines) -> None:
+def test_bound_context_is_added_to_lines_of_structlog_and_the_standard_library(lines: Lines) -> None:
     with structlog.contextvars.bound_contextvars(generation="chatcmpl-1"):
         log.info("ours")
         standard.warning("theirs")
@@ -107,7 +107,7 @@ def test_bound_context_is_on_every_line_of_both_kinds(lines: Lines) -> None:
     assert [line.get("generation") for line in lines()] == ["chatcmpl-1", "chatcmpl-1", None, None]
 
 
-def test_lines_of_other_libraries_about_sockets_are_left_out(lines: Lines) -> None:
+def test_connection_details_logged_by_other_libraries_are_dropped(lines: Lines) -> None:
     logging.getLogger("urllib3.connectionpool").debug("Starting new connection: http://user:pass@proxy")
     logging.getLogger("asyncio").info("using selector")
     log.info("the only one")
@@ -147,7 +147,7 @@ def repr_of_all(value: Any) -> list[str]:
 
 
 def without_the_handlers_of_pytest() -> None:
-    """Remove the handlers that turn a line that can't be formatted into an error of the test."""
+    """Remove pytest's handlers, which fail a test if a line can't be formatted."""
     del logging.getLogger().handlers[1:]
 
 
@@ -194,7 +194,7 @@ def deep() -> Any:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_odd_value_neither_loses_its_line_nor_stops_the_log(lines: Lines, value: Any) -> None:
+def test_a_line_with_an_odd_value_is_written_and_logging_continues(lines: Lines, value: Any) -> None:
     without_the_handlers_of_pytest()
     log.info("odd value", value=value() if value is deep else value)
     log.info("the next")
@@ -205,14 +205,14 @@ def test_an_odd_value_neither_loses_its_line_nor_stops_the_log(lines: Lines, val
     assert second["event"] == "the next"
 
 
-def test_a_line_that_cannot_be_formatted_is_dropped_and_the_next_one_is_written(lines: Lines) -> None:
+def test_a_line_that_cannot_be_formatted_is_dropped_and_the_next_line_is_written(lines: Lines) -> None:
     without_the_handlers_of_pytest()
     standard.warning("%d arguments are missing", f"Bearer {TOKEN}", "and one is too many")
     log.info("the next")
     assert only(lines)["event"] == "the next"
 
 
-def test_lines_beyond_the_size_of_the_queue_are_dropped_silently(
+def test_a_line_is_dropped_silently_if_the_log_queue_is_full(
     written: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (handler, *_) = logging.getLogger().handlers
@@ -250,7 +250,9 @@ def test_lines_beyond_the_size_of_the_queue_are_dropped_silently(
         lambda: fail(standard),
     ],
 )
-def test_a_registered_secret_is_masked_wherever_it_is(written: Callable[[], str], log_it: Callable[[], object]) -> None:
+def test_a_registered_secret_is_masked_in_every_part_of_a_line(
+    written: Callable[[], str], log_it: Callable[[], object]
+) -> None:
     log_it()
     text = written()
     assert "***" in text
@@ -295,7 +297,7 @@ def test_only_values_that_look_like_credentials_are_masked(lines: Lines, text: s
     assert only(lines)["value"] == clean
 
 
-def test_the_exceptions_of_requests_show_no_proxy_password(written: Callable[[], str]) -> None:
+def test_logged_exceptions_of_requests_show_no_proxy_password(written: Callable[[], str]) -> None:
     session = requests.Session()
     session.trust_env = False
     proxy = "http://user:hidden-marker@127.0.0.1:1"
@@ -305,7 +307,7 @@ def test_the_exceptions_of_requests_show_no_proxy_password(written: Callable[[],
         log.exception("call failed", reason=str(error), proxy=proxy)
         standard.exception("call failed through %s", proxy)
     else:
-        pytest.fail("nothing listens there")
+        pytest.fail("the call succeeded, although nothing listens on the port")
     text = written()
     assert text.count("Traceback") >= 2
     assert "user:***@127.0.0.1:1" in text
@@ -314,7 +316,7 @@ def test_the_exceptions_of_requests_show_no_proxy_password(written: Callable[[],
 
 @pytest.mark.parametrize("logger", [log, standard], ids=["ours", "standard"])
 def test_an_exception_is_logged_with_its_traceback(lines: Lines, logger: Any) -> None:
-    """The thread that writes the line is not the thread that failed."""
+    """The line is written by a thread other than the thread that failed."""
     fail(logger, "what happened")
     line = only(lines)
     assert line["event"] == "it broke"
@@ -322,7 +324,7 @@ def test_an_exception_is_logged_with_its_traceback(lines: Lines, logger: Any) ->
     assert line["exception"].endswith("ConnectionError: what happened")
 
 
-def test_malformed_headers_of_a_back_end_are_not_quoted(written: Callable[[], str]) -> None:
+def test_malformed_headers_of_a_back_end_are_not_logged(written: Callable[[], str]) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
         answer(sock, b"{}", "text of the back end", "x: y")
@@ -334,7 +336,7 @@ def test_malformed_headers_of_a_back_end_are_not_quoted(written: Callable[[], st
     assert written() == ""
 
 
-def test_the_end_of_a_long_traceback_is_kept(lines: Lines) -> None:
+def test_a_long_traceback_is_shortened_but_its_end_remains(lines: Lines) -> None:
     try:
         refuse("the reason", LookupError("x" * MAX_VALUE_LENGTH))
     except ConnectionError:
@@ -344,7 +346,9 @@ def test_the_end_of_a_long_traceback_is_kept(lines: Lines) -> None:
     assert text.endswith("ConnectionError: the reason")
 
 
-def test_on_a_terminal_an_event_is_also_one_line(written: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_is_a_single_line_in_the_console_style(
+    written: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(sys, "stderr", terminal)
     stop = configure_logging(style="console", verbose=True, redactor=Redactor(SECRETS))

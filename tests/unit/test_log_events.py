@@ -1,4 +1,4 @@
-"""The list of log events for operators is complete and says at which level each is logged."""
+"""The documented list of log events is complete and gives the level of each event."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ Event = tuple[str, str]  # an event and its level
 
 
 def events_of(module: str) -> Iterator[Event]:
-    """The events that a module logs. Fails for one that is not a literal, and for a logger that is not named `log`."""
+    """The events that a module logs. An event that is not a literal fails, and so does a logger not named `log`."""
     tree = ast.parse(module)
     of_calls, loggers = set(), set()
     for node in ast.walk(tree):
@@ -39,7 +39,9 @@ def events_of(module: str) -> Iterator[Event]:
 
 
 def events_of_the_program() -> set[Event]:
-    modules = [path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"]  # it sets up the loggers of others
+    modules = [
+        path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"
+    ]  # log.py configures the loggers of other libraries
     return {event for path in modules for event in events_of(path.read_text())}
 
 
@@ -53,7 +55,7 @@ def test_the_page_lists_every_event_of_the_program_with_its_levels() -> None:
     assert set(listed) == events_of_the_program()
 
 
-def test_each_row_of_the_page_gives_a_meaning_and_says_what_to_do() -> None:
+def test_each_row_of_the_page_explains_the_event_and_what_to_do() -> None:
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
     assert [line for line in rows if not ROW.match(line)] == []
     for _, _, meaning, advice in ROW.findall(PAGE.read_text()):

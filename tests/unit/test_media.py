@@ -38,7 +38,7 @@ def frames() -> list[Image.Image]:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size, with a little valid data."""
+    """A PNG whose header claims a size, with a little valid data."""
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(bytes(1000))),
@@ -126,7 +126,7 @@ async def media(tmp_path: Path) -> AsyncIterator[Media]:
 
 
 async def on_thread(media: Media, call: Any, *arguments: Any) -> Any:
-    """Files are not accessed on the event loop, not even in tests."""
+    """Run a call on a thread. Even tests do not access files on the event loop."""
     return await media._threads.run(Work.media, call, *arguments)
 
 
@@ -142,7 +142,7 @@ async def names(media: Media, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", GOOD)
-async def test_an_image_is_kept_under_a_random_name_with_the_ending_of_its_bytes(
+async def test_an_image_is_stored_under_a_random_name_with_the_extension_of_its_format(
     media: Media, tmp_path: Path, kind: str
 ) -> None:
     content, ending = GOOD[kind]
@@ -158,7 +158,7 @@ async def test_an_image_is_kept_under_a_random_name_with_the_ending_of_its_bytes
 
 
 @pytest.mark.parametrize("kind", GOOD)
-async def test_a_reference_image_is_kept_apart_from_those_that_are_served(
+async def test_a_reference_image_is_stored_separately_and_is_not_served(
     media: Media, tmp_path: Path, kind: str
 ) -> None:
     content, ending = GOOD[kind]
@@ -182,17 +182,17 @@ async def test_a_bad_image_is_refused_and_removed(media: Media, tmp_path: Path, 
     assert await names(media, tmp_path / "inputs") == []
 
 
-async def test_the_message_about_a_large_image_says_so(media: Media) -> None:
+async def test_the_message_about_a_large_image_states_the_maximum_number_of_pixels(media: Media) -> None:
     with pytest.raises(NotAnImage, match="more than 50 million pixels"):
         await media.keep_input(BAD["too large png"])
 
 
-async def test_a_download_that_never_came_is_not_an_image(media: Media) -> None:
+async def test_a_missing_download_is_not_an_image(media: Media) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_result(media.new_download())
 
 
-async def test_opening_removes_only_files_that_a_crash_left_half_written(media: Media, tmp_path: Path) -> None:
+async def test_opening_the_folders_removes_only_incomplete_files(media: Media, tmp_path: Path) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["png"][0]))
     reference = await media.keep_input(GOOD["png"][0])
     await downloaded(media, b"half")
@@ -208,7 +208,7 @@ async def test_the_folders_are_readable_only_by_their_owner(media: Media, tmp_pa
         assert stat.S_IMODE(mode) == 0o700
 
 
-async def test_a_failure_of_the_disk_is_not_a_fault_of_the_image(media: Media, tmp_path: Path) -> None:
+async def test_a_failure_of_the_disk_is_reported_as_unavailable_storage(media: Media, tmp_path: Path) -> None:
     await on_thread(media, (tmp_path / "inputs").rmdir)
     with pytest.raises(StorageUnavailable, match="an image can't be stored: No such file or directory"):
         await media.keep_input(GOOD["png"][0])
@@ -231,12 +231,12 @@ def test_every_format_has_a_content_type_and_a_name_that_is_served() -> None:
     ["", "0" * 32, "0" * 31 + ".png", "0" * 33 + ".png", "A" * 32 + ".png", "0" * 32 + ".svg", "0" * 32 + ".png\n",
      "../" + "0" * 32 + ".png", "0" * 32 + ".png/..", "." + "0" * 32 + ".part", "٠" * 32 + ".png"],
 )  # fmt: skip
-def test_other_names_are_not_served(name: str) -> None:
+def test_a_name_of_another_form_is_not_served(name: str) -> None:
     assert IMAGE_NAME.fullmatch(name) is None
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
-async def test_an_image_is_kept_only_in_the_wanted_format(
+async def test_an_image_is_stored_only_in_the_requested_format(
     media: Media, tmp_path: Path, wanted: str, ending: str
 ) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["gif"][0]), wanted)
@@ -253,7 +253,7 @@ async def test_a_file_that_is_not_an_image_is_removed_instead_of_converted(
     assert await names(media, tmp_path / "static/images") == []
 
 
-async def test_an_upload_comes_in_pieces_and_is_checked_when_it_is_complete(media: Media, tmp_path: Path) -> None:
+async def test_an_upload_is_received_in_pieces_and_checked_when_it_is_complete(media: Media, tmp_path: Path) -> None:
     content = GOOD["png"][0]
     upload = await media.new_upload()
     for start in range(0, len(content), 100):

@@ -1,4 +1,4 @@
-"""Which names are models, and what they stand for."""
+"""The names of models, and the models to which aliases refer."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def test_real_models_are_listed_before_their_aliases() -> None:
 
 
 @pytest.mark.parametrize(("images_model", "meant"), [(None, "ours"), ("also-ours", "also-ours")])
-def test_without_aliases_openais_names_stand_for_the_model_that_the_back_end_chose_or_its_first(
+def test_by_default_openais_names_stand_for_the_images_model_or_the_first_model(
     images_model: str | None, meant: str
 ) -> None:
     models = of_one(replace(CAN, images_model=images_model), None)
@@ -41,7 +41,7 @@ def test_without_aliases_openais_names_stand_for_the_model_that_the_back_end_cho
     assert "dall-e-3" in names(models)
 
 
-def test_a_pattern_is_accepted_but_not_listed_and_the_requested_name_is_kept() -> None:
+def test_a_name_that_matches_a_pattern_is_accepted_but_not_listed() -> None:
     models = of_one(CAN, {"gpt-image-*": "ours"})
     assert names(models) == ["ours", "also-ours"]
     assert (models.get("gpt-image-9-mini").id, models.get("gpt-image-9-mini").alias_of) == ("gpt-image-9-mini", "ours")
@@ -53,7 +53,7 @@ def test_an_alias_cannot_take_the_name_of_a_real_model() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "gpt-9", "OURS", "ours ", "x" * 10_000])
-def test_any_other_name_is_refused_and_the_message_names_a_few_models(name: str) -> None:
+def test_the_message_about_an_unknown_model_lists_a_few_models(name: str) -> None:
     with pytest.raises(UnknownModel) as caught:
         of_one(CAN, {"dall-e-3": "ours"}).get(name)
     assert "ours, also-ours, dall-e-3" in str(caught.value)
@@ -83,7 +83,7 @@ SIZES = ((720, 480), (480, 720), (480, 480), (1024, 1024), (1536, 1024), (1024, 
         ((1, 9999), (1024, 1792)),
     ],
 )
-def test_the_size_is_the_nearest_in_shape_and_then_in_pixels(
+def test_the_chosen_size_has_the_nearest_shape_and_then_the_nearest_area(
     asked: tuple[int, int] | None, given: tuple[int, int]
 ) -> None:
     assert of_one(Capabilities({"ours": Abilities(SIZES)}), {}).default.size_for(asked) == given
@@ -95,7 +95,7 @@ def test_a_model_that_takes_any_size_gets_the_requested_one() -> None:
 
 
 def of_two(first: Abilities, second: Abilities) -> Models:
-    """The same model at two back ends, each of which has its own name for it."""
+    """One model at two back ends, which use different names for this model."""
     models = Models({"alias": "fox"})
     models.offer(
         [
@@ -106,7 +106,7 @@ def of_two(first: Abilities, second: Abilities) -> Models:
     return models
 
 
-def test_an_order_for_a_model_or_an_alias_can_go_to_every_back_end_that_can_make_it() -> None:
+def test_an_order_may_go_to_every_back_end_that_can_make_it() -> None:
     can_much = Abilities(max_images=4, max_references=3, masks=True)
     models = of_two(Abilities(), can_much)
     for model in ("fox", "alias"):
@@ -131,14 +131,14 @@ def test_a_model_has_the_abilities_of_all_its_back_ends() -> None:
     assert of_two(first, first).get("fox").abilities.shutdown_date == "2026-12-01"
 
 
-def test_openais_names_stand_for_the_images_model_even_under_another_name() -> None:
+def test_openais_names_stand_for_the_images_model_under_its_public_name() -> None:
     models = Models(None)
     can = Capabilities({"video": Abilities(), "image": Abilities()}, images_model="image")
     models.offer([Offer("one", can, {"film": "video", "still": "image"})])
     assert models.get("dall-e-3").alias_of == "still"
 
 
-def test_while_a_back_end_has_not_listed_its_models_any_name_may_become_one() -> None:
+def test_an_unknown_model_may_exist_until_every_back_end_has_listed_its_models() -> None:
     models = Models({"dall-e-3": "hare"}, default="hare")
     known = Offer("one", CAN, {"ours": "ours"})
     models.offer([known, Offer("two", Capabilities(), None)])

@@ -1,4 +1,4 @@
-"""An order as each kind of server with OpenAI's Images API or a similar one receives it."""
+"""Orders as the server of each profile receives them, with OpenAI's Images API or a similar API."""
 
 import itertools
 from pathlib import Path
@@ -34,7 +34,7 @@ def order(profile: str, *images: InputImage, mask: InputImage | None = None, **f
 
 
 def fields_of(sent: Order) -> dict[str, Any]:
-    """The fields of JSON, or the texts and the names of the files of a form."""
+    """The fields of a JSON body, or the texts and the file names of a form."""
     if isinstance(sent.body, bytes):
         fields: dict[str, Any] = orjson.loads(sent.body)
         return fields
@@ -81,7 +81,7 @@ PATHS = {
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_an_order_has_the_fields_of_its_server_and_no_others(profile: str) -> None:
+def test_an_order_has_exactly_the_fields_of_its_profile(profile: str) -> None:
     sent = order(profile)
     assert fields_of(sent) == PLAIN[profile]
     assert sent.path == PATHS.get(profile, "/images/generations")
@@ -98,7 +98,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "profile",
     [name for name, each in PROFILES.items() if each.abilities.max_references > 1 and each.wire is Wire.images],
 )
-def test_several_reference_images_go_where_the_server_wants_them(profile: str) -> None:
+def test_several_reference_images_are_sent_in_the_form_of_each_profile(profile: str) -> None:
     sent = order(profile, WHITE, BLACK)
     by_route = profile not in ("seedream", "siliconflow")
     assert sent.path.endswith("/images/edits" if by_route else "/images/generations")
@@ -111,13 +111,13 @@ def test_several_reference_images_go_where_the_server_wants_them(profile: str) -
 
 
 @pytest.mark.parametrize("profile", ["openrouter", "chat"])
-def test_reference_images_in_a_chat_are_parts_after_the_prompt(profile: str) -> None:
+def test_reference_images_in_a_chat_are_content_parts_after_the_prompt(profile: str) -> None:
     (message,) = fields_of(order(profile, WHITE, BLACK))["messages"]
     images = [{"type": "image_url", "image_url": {"url": uri}} for uri in (URI, URI_2)]
     assert message == {"role": "user", "content": [{"type": "text", "text": "a fox"}, *images]}
 
 
-def test_reference_images_for_gemini_are_parts_with_the_types_of_their_bytes() -> None:
+def test_reference_images_for_gemini_are_parts_with_their_media_types() -> None:
     (content,) = fields_of(order("gemini", WHITE, BLACK))["contents"]
     data = [{"inlineData": {"mimeType": "image/png", "data": each}} for each in ("d2hpdGUucG5n", "YmxhY2sucG5n")]
     assert content["parts"] == [{"text": "a fox"}, *data]
@@ -134,7 +134,7 @@ def test_reference_images_for_gemini_are_parts_with_the_types_of_their_bytes() -
         ("gemini-3-pro-image", (3000, 1000), {"aspectRatio": "21:9", "imageSize": "2K"}),
     ],
 )
-def test_gemini_gets_the_nearest_shape_and_a_size_only_where_the_model_has_several(
+def test_gemini_gets_the_nearest_shape_and_a_size_only_if_the_model_has_several(
     model: str, size: tuple[int, int], config: dict[str, str]
 ) -> None:
     sent = order("gemini", model=model, size=size)
@@ -142,7 +142,7 @@ def test_gemini_gets_the_nearest_shape_and_a_size_only_where_the_model_has_sever
     assert sent.path == f"/models/{model}:generateContent"
 
 
-def test_a_reference_image_and_a_mask_are_files_with_the_types_of_their_bytes() -> None:
+def test_a_reference_image_and_a_mask_are_form_files_with_their_media_types() -> None:
     sent = order("openai", WHITE, mask=MASK)
     assert not isinstance(sent.body, bytes)
     files = [(each, headers) for each, headers, _ in sent.body._fields if "filename" in each]
@@ -153,7 +153,7 @@ def test_a_reference_image_and_a_mask_are_files_with_the_types_of_their_bytes() 
     assert fields_of(order("museq", WHITE, mask=MASK))["mask"] == "image.png"
 
 
-def test_a_server_whose_edits_need_a_mask_gets_images_without_a_mask_with_the_order() -> None:
+def test_museq_gets_a_reference_image_without_a_mask_in_a_generation_request() -> None:
     sent = order("museq", WHITE)
     assert (sent.path, fields_of(sent)) == ("/images/generations", PLAIN["museq"] | {"image": URI})
 
@@ -162,11 +162,13 @@ def test_a_server_whose_edits_need_a_mask_gets_images_without_a_mask_with_the_or
     ("profile", "n", "counted"),
     [("openai", 3, {"n": 3}), ("siliconflow", 2, {"batch_size": 2}), ("openai", 1, {})],
 )
-def test_the_number_of_images_has_the_servers_name(profile: str, n: int, counted: dict[str, int]) -> None:
+def test_the_number_of_images_is_sent_under_the_servers_field_name(
+    profile: str, n: int, counted: dict[str, int]
+) -> None:
     assert fields_of(order(profile, n=n)) == PLAIN[profile] | counted
 
 
-def test_parameters_have_the_servers_names() -> None:
+def test_parameters_are_sent_under_the_servers_field_names() -> None:
     assert fields_of(order("siliconflow", parameters={"steps": 9, "seed": 0})) == PLAIN["siliconflow"] | {
         "num_inference_steps": 9,
         "seed": 0,
@@ -174,7 +176,7 @@ def test_parameters_have_the_servers_names() -> None:
 
 
 @pytest.mark.parametrize(("n", "streamed"), [(1, True), (2, False)])
-def test_previews_are_streamed_for_one_image(n: int, streamed: bool) -> None:
+def test_previews_are_requested_only_for_an_order_of_one_image(n: int, streamed: bool) -> None:
     sent = fields_of(order("openai", n=n, previews=2))
     assert sent.get("stream", False) is streamed
     assert sent.get("partial_images") == (2 if streamed else None)
@@ -203,7 +205,7 @@ def test_previews_are_streamed_for_one_image(n: int, streamed: bool) -> None:
         ("generic", "any", (100, 101), (100, 101)),
     ],
 )
-def test_a_size_that_a_model_does_not_make_becomes_the_nearest_one(
+def test_a_size_that_a_model_cannot_make_becomes_the_nearest_possible_size(
     profile: str, model: str, size: tuple[int, int], ordered: tuple[int, int]
 ) -> None:
     assert PROFILES[profile].capabilities.of(model).size_for(size) == ordered
@@ -212,7 +214,7 @@ def test_a_size_that_a_model_does_not_make_becomes_the_nearest_one(
 @pytest.mark.parametrize(
     "rule", [GPT_IMAGE_2_SIZES, SEEDREAM_SIZES, SizeRule(64, max_side=4096), SizeRule(min_side=64)]
 )
-def test_a_size_obeys_its_rule_whatever_was_requested(rule: SizeRule) -> None:
+def test_every_requested_size_is_adjusted_to_the_rule_for_sizes(rule: SizeRule) -> None:
     sides = (1, 7, 64, 100, 333, 512, 1000, 1024, 1536, 2047, 3840, 4096, 10000, 16384)
     for size in itertools.product(sides, sides):
         width, height = made = rule.nearest(size)
@@ -224,7 +226,7 @@ def test_a_size_obeys_its_rule_whatever_was_requested(rule: SizeRule) -> None:
         assert rule.nearest(made) == made, (size, made)
 
 
-def test_the_seed_for_stable_diffusion_cpp_is_sent_in_the_prompt() -> None:
+def test_parameters_for_stable_diffusion_cpp_are_sent_in_the_prompt() -> None:
     sent = fields_of(order("stable-diffusion.cpp", parameters={"seed": 5, "negative_prompt": END}))
     assert sent["prompt"].startswith(f"a fox {TAG}{{")
     assert sent["prompt"].count(END) == 1
@@ -254,7 +256,7 @@ def test_a_prompt_cannot_change_the_settings_of_stable_diffusion_cpp(prompt: str
     assert "sd_cpp_extra_args>" not in words.lower()
 
 
-def test_a_negative_prompt_follows_the_prompt_where_the_server_wants_that() -> None:
+def test_a_negative_prompt_for_localai_is_appended_to_the_prompt() -> None:
     sent = fields_of(order("localai", parameters={"negative_prompt": "snow"}))
     assert sent == PLAIN["localai"] | {"prompt": "a fox|snow"}
 
@@ -267,7 +269,7 @@ def test_a_negative_prompt_follows_the_prompt_where_the_server_wants_that() -> N
         ("https://mine.services.ai.azure.com/openai/v1", False),
     ],
 )
-def test_azure_gets_the_deployment_in_the_path_or_in_the_body_by_its_address(url: str, in_path: bool) -> None:
+def test_the_address_decides_whether_azure_gets_the_deployment_in_the_path(url: str, in_path: bool) -> None:
     profile = profile_of("name", url, "azure")
     assert (profile.deployment_in_path, bool(profile.query)) == (in_path, in_path)
     assert profile.key_header == "api-key"

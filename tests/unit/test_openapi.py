@@ -1,4 +1,4 @@
-"""Every route is in the API's document."""
+"""The API document, which describes every route."""
 
 import re
 from typing import Any
@@ -46,7 +46,7 @@ def test_every_route_is_described(app: web.Application, paths: dict[str, dict[st
     aliases = {(route.method, without_patterns(route.path)) for route in ALIASES}
     told = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     undescribed = {route for route in routes - told - aliases if route[0] != "HEAD"}
-    assert undescribed == set(), "put @described(…) on the handler of each"
+    assert undescribed == set(), "put @described(…) on the handlers of these routes"
     assert told <= routes
     assert all(description_of(route.handler) for route in ALIASES)
 
@@ -54,7 +54,7 @@ def test_every_route_is_described(app: web.Application, paths: dict[str, dict[st
 def test_every_body_has_an_example(app: web.Application) -> None:
     described = {route: description_of(route.handler) for route in app.router.routes()}
     bare = [route for route, found in described.items() if found and found.body and found.example is None]
-    assert bare == [], "the document leaves out a body without one"
+    assert bare == [], "the document omits a body that has no example"
 
 
 def test_every_description_has_a_summary_a_unique_name_and_the_required_key(paths: dict[str, dict[str, Any]]) -> None:
@@ -67,7 +67,7 @@ def test_every_description_has_a_summary_a_unique_name_and_the_required_key(path
     assert len(names) == len(set(names))
 
 
-def test_every_field_of_a_change_has_a_type(app: web.Application) -> None:
+def test_every_field_of_a_change_is_nullable_and_has_a_type(app: web.Application) -> None:
     schemas = orjson.loads(app[API_DOCUMENT].document)["components"]["schemas"]
     changes = {name: schema["properties"] for name, schema in schemas.items() if name.endswith("Change")}
     assert set(changes) == {"BackendChange", "KeyChange"}

@@ -1,4 +1,4 @@
-"""Parameters: their values, which are the same in every API, and their names at a back end."""
+"""The parameters of orders, which have the same names and values in every API."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def of_responses(fields: dict[str, Any]) -> Parameters:
 
 apis = pytest.mark.parametrize("read", [of_chat, of_images, of_responses])
 VALUES: list[tuple[str, Any]] = [
-    ("seed", -(2**53) + 1),  # as the tests of OpenAI's SDKs send it
+    ("seed", -(2**53) + 1),  # a value that the tests of OpenAI's SDKs send
     ("seed", 2**63 - 1),
     ("seed", 0),
     ("steps", 1),
@@ -46,7 +46,7 @@ VALUES: list[tuple[str, Any]] = [
 ]
 
 
-def test_each_parameter_of_the_core_is_declared() -> None:
+def test_the_api_declares_every_parameter_of_an_order() -> None:
     assert tuple(Parameters.model_fields) == PARAMETERS
 
 
@@ -60,13 +60,13 @@ def test_a_parameter_that_is_set_is_passed_on(read: Any, name: str, value: Any) 
 @pytest.mark.parametrize(
     ("alias", "name", "value"), [("num_inference_steps", "steps", 20), ("cfg_scale", "guidance_scale", 7.5)]
 )
-def test_other_names_of_a_parameter_mean_the_same(read: Any, alias: str, name: str, value: Any) -> None:
+def test_a_parameter_can_be_set_under_its_alias(read: Any, alias: str, name: str, value: Any) -> None:
     assert read({alias: value}).parameters == {name: value}
 
 
 @apis
 @pytest.mark.parametrize("unset", [None, "auto", ""])
-def test_a_parameter_that_is_null_or_auto_or_empty_is_left_to_the_model(read: Any, unset: str | None) -> None:
+def test_a_parameter_that_is_null_auto_or_empty_counts_as_unset(read: Any, unset: str | None) -> None:
     fields = dict.fromkeys(PARAMETERS, unset) | ({"negative_prompt": ""} if unset else {})
     assert read(fields).parameters == {}
 
@@ -98,20 +98,20 @@ def test_a_parameter_that_is_null_or_auto_or_empty_is_left_to_the_model(read: An
         ("input_fidelity", "medium"),
     ],
 )
-def test_any_other_value_is_refused_by_name(read: Any, name: str, value: Any) -> None:
+def test_an_invalid_parameter_is_refused_with_its_name_in_the_error(read: Any, name: str, value: Any) -> None:
     with pytest.raises(ClientError) as caught:
         read({name: value})
     assert (caught.value.param or "").split(".")[-1] == name
 
 
-def test_in_a_form_the_values_are_texts() -> None:
+def test_parameters_in_a_form_are_read_from_text() -> None:
     fields = {"prompt": "a fox", "seed": "7", "strength": "0.5", "quality": "auto", "steps": ""}
     assert checked(ImageRequest, fields, strict=False).parameters == {"seed": 7, "strength": 0.5}
     with pytest.raises(ClientError):
         checked(ImageRequest, {"prompt": "a fox", "guidance_scale": "NaN"}, strict=False)
 
 
-def test_background_in_a_chat_may_also_request_an_answer_at_once() -> None:
+def test_background_in_a_chat_may_be_a_boolean_or_a_parameter() -> None:
     for value, parameters in ((True, {}), (False, {}), ("opaque", {"background": "opaque"})):
         chat = of_chat({"background": value})
         assert isinstance(chat, ChatRequest)
@@ -119,5 +119,5 @@ def test_background_in_a_chat_may_also_request_an_answer_at_once() -> None:
 
 
 @apis
-def test_the_object_for_the_moderation_of_texts_is_not_the_parameter(read: Any) -> None:
+def test_a_moderation_object_is_not_the_moderation_parameter(read: Any) -> None:
     assert read({"moderation": {"model": "omni-moderation-latest"}}).parameters == {}

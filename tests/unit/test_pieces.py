@@ -14,7 +14,7 @@ from sora_proxy.blocking import BlockingPool
 
 @pytest.fixture
 def images(tmp_path: Path) -> dict[Path, bytes]:
-    """Files around the size of a piece, with their contents."""
+    """Files of various sizes, some close to the size of a piece, with their contents."""
     sizes = (0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7)
     contents = {tmp_path / f"{size}.png": os.urandom(size) for size in sizes}
     for path, content in contents.items():
@@ -22,7 +22,7 @@ def images(tmp_path: Path) -> dict[Path, bytes]:
     return contents
 
 
-async def test_a_body_is_written_as_json_in_small_writes_with_its_files_as_base64(
+async def test_a_body_is_written_as_json_in_small_pieces_with_its_files_in_base64(
     images: dict[Path, bytes],
 ) -> None:
     threads, written = BlockingPool(), []
@@ -41,7 +41,7 @@ async def test_a_body_is_written_as_json_in_small_writes_with_its_files_as_base6
     assert max(len(each) for each in written) <= PIECE_BYTES // 3 * 4
 
 
-async def test_a_body_without_files_is_written_at_once() -> None:
+async def test_a_body_without_files_is_written_in_one_piece() -> None:
     written = []
 
     async def write(data: bytes) -> None:

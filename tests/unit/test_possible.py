@@ -1,4 +1,4 @@
-"""An order that no back end of a model can make is refused, naming the parameter, before it is stored or sent."""
+"""Refusing orders that no back end of a model can make. The error contains the name of the parameter."""
 
 import pytest
 
@@ -24,13 +24,13 @@ def refusal(*abilities: Abilities, n: int = 1, references: int = 0, mask: bool =
     return caught.value.code, caught.value.param, str(caught.value)
 
 
-def test_an_order_within_the_abilities_of_a_model_is_possible() -> None:
+def test_an_order_within_the_abilities_of_a_model_is_accepted() -> None:
     check(Abilities())
     check(Abilities(max_images=4, max_references=16, masks=True), n=4, references=16, mask=True)
     check(Abilities(max_images=4), Abilities(max_references=1, masks=True), references=1, mask=True)
 
 
-def test_each_limit_that_an_order_exceeds_is_named_with_its_number() -> None:
+def test_the_error_about_an_exceeded_limit_states_the_parameter_and_the_limit() -> None:
     assert refusal(Abilities(max_images=4), n=5) == ("invalid_value", "n", "'n' can be at most 4 for fox.")
     for most, words in ((0, "no reference image"), (1, "at most 1 reference image"), (3, "at most 3 reference images")):
         code, param, message = refusal(Abilities(max_references=most), references=most + 1)
@@ -52,7 +52,9 @@ def test_no_order_has_more_reference_images_than_openais_api_accepts() -> None:
         ({"references": 2, "mask": True}, "image", "n=1 with 2 reference images and a mask"),
     ],
 )
-def test_an_order_that_would_need_different_back_ends_is_refused(order: dict[str, int], param: str, words: str) -> None:
+def test_a_combination_that_no_single_back_end_accepts_is_refused(
+    order: dict[str, int], param: str, words: str
+) -> None:
     abilities = [
         Abilities(max_images=2),
         Abilities(max_references=2),

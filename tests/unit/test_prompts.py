@@ -50,7 +50,7 @@ def refusal(*messages: tuple[str, Any]) -> ClientError:
         ([("user", "x" * MAX_PROMPT_LENGTH)], "x" * MAX_PROMPT_LENGTH),
     ],
 )
-def test_the_prompt_is_the_last_user_message_or_the_last_with_text(messages: Any, text: str) -> None:
+def test_the_prompt_is_the_last_user_message_or_else_the_last_message_with_text(messages: Any, text: str) -> None:
     assert of(*messages) == Prompt(text)
 
 
@@ -68,7 +68,7 @@ TEXT = {"type": "text", "text": "a fox"}
     ],
 )
 @pytest.mark.parametrize("text_first", [True, False])
-def test_an_image_may_come_in_every_form_of_part(part: Any, image: str, text_first: bool) -> None:
+def test_an_image_is_read_from_every_form_of_content_part(part: Any, image: str, text_first: bool) -> None:
     content = [TEXT, part] if text_first else [part, TEXT]
     assert of(("user", content)) == Prompt("a fox", (image,))
 
@@ -91,7 +91,7 @@ def test_a_data_uri_inside_a_text_is_an_image_and_not_part_of_the_prompt(content
     assert of(("user", content)) == Prompt(text, (URI,))
 
 
-def test_images_of_earlier_messages_are_not_taken() -> None:
+def test_images_of_earlier_messages_are_ignored() -> None:
     assert of(("user", [TEXT, {"type": "image_url", "image_url": URI}]), ("user", "a wolf")) == Prompt("a wolf")
 
 
@@ -136,7 +136,7 @@ def test_images_of_earlier_messages_are_not_taken() -> None:
     ],
     ids=lambda content: repr(content)[:60],
 )
-def test_any_other_content_is_refused(content: Any) -> None:
+def test_invalid_message_content_is_refused(content: Any) -> None:
     assert refusal(("user", content)).code == "invalid_value"
 
 
@@ -148,7 +148,7 @@ def test_any_other_content_is_refused(content: Any) -> None:
         ([{"type": "image_url", "image_url": ADDRESS}, {"type": "text", "text": f"a fox {URI}"}], (ADDRESS, URI)),
     ],
 )
-def test_several_images_come_in_their_order(content: Any, images: tuple[str, ...]) -> None:
+def test_several_images_are_read_in_their_order(content: Any, images: tuple[str, ...]) -> None:
     assert of(("user", content)).images == images
 
 
@@ -168,8 +168,8 @@ def test_a_conversation_without_any_text_is_refused() -> None:
         "data:image/ ,",
     ],
 )
-def test_a_text_full_of_incomplete_data_uris_takes_time_in_proportion_to_its_length(piece: str) -> None:
-    """A regular expression over the whole text once took minutes for this."""
+def test_the_time_to_read_incomplete_data_uris_is_proportional_to_their_length(piece: str) -> None:
+    """An earlier version applied a regular expression to the whole text, which took minutes."""
 
     def ask(size: int) -> None:
         with contextlib.suppress(ClientError):  # a short text may be a prompt
@@ -178,7 +178,7 @@ def test_a_text_full_of_incomplete_data_uris_takes_time_in_proportion_to_its_len
     assert grows_linearly(ask)
 
 
-def test_any_number_of_data_uris_takes_time_in_proportion_to_their_number() -> None:
+def test_the_time_to_read_data_uris_is_proportional_to_their_number() -> None:
     def ask(size: int) -> None:
         assert len(of(("user", f"a fox {URI} " * (size // 500))).images) == size // 500
 

@@ -1,6 +1,6 @@
-"""Fetching from addresses that clients name: the public internet and the operator's list, nothing else.
+"""Fetching images from addresses in requests: only public hosts and hosts that the operator allows are accepted.
 
-Every server here listens on loopback, so a connection to one of them proves that its address was allowed.
+Every server in this module listens on loopback, so a connection to a server proves that its address was allowed.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BOMB = gzip.compress(bytes(4 * MAX_BYTES))
 
 
 class Canary:
-    """A server on loopback that must never be connected to."""
+    """A server on loopback to which no test may connect."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -48,7 +48,7 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
     begun = time.thread_time()
     with pytest.raises(AddressRefused) as caught:
         await PublicFetcher(allowed).fetch(address)
-    assert time.thread_time() - begun < 5  # seconds of CPU time; measured: 0.04 for the most expensive one
+    assert time.thread_time() - begun < 5  # seconds of CPU time; measured: 0.04 for the most expensive address
     assert str(caught.value).isprintable()
     return str(caught.value)
 
@@ -57,7 +57,7 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
-async def test_no_spelling_of_an_address_that_is_not_public_is_connected_to(canary: Canary, host: str) -> None:
+async def test_no_spelling_of_an_address_that_is_not_public_leads_to_a_connection(canary: Canary, host: str) -> None:
     for scheme in ("http", "https"):
         await refused(f"{scheme}://{host}/fox.png")
         await refused(f"{scheme}://{host}:{canary.port}/fox.png")
@@ -88,7 +88,7 @@ async def test_no_spelling_of_an_address_that_is_not_public_is_connected_to(cana
     ],
     ids=lambda address: repr(address[:40]),
 )  # fmt: skip
-async def test_any_other_scheme_port_or_trick_is_refused(canary: Canary, address: str) -> None:
+async def test_an_address_with_another_scheme_or_port_or_a_trick_is_refused(canary: Canary, address: str) -> None:
     await refused(address.replace("{port}", str(canary.port)))
     assert canary.connections == 0
 
@@ -107,7 +107,7 @@ async def test_any_other_scheme_port_or_trick_is_refused(canary: Canary, address
     ],
     ids=repr,
 )
-async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_lookup(
+async def test_a_host_with_any_private_address_is_refused_after_one_lookup(
     canary: Canary, monkeypatch: pytest.MonkeyPatch, answers: list[str]
 ) -> None:
     lookups = []
@@ -122,7 +122,7 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_l
     assert lookups == ["images.example.com"]
 
 
-async def test_an_international_name_is_looked_up_in_its_ascii_form(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_international_host_name_is_looked_up_in_its_ascii_form(monkeypatch: pytest.MonkeyPatch) -> None:
     lookups = []
 
     async def resolve(host: str, *_arguments: object, **_options: object) -> list[Any]:
@@ -137,7 +137,7 @@ async def test_an_international_name_is_looked_up_in_its_ascii_form(monkeypatch:
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "93.184.215.14", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001::1"]
 )
-def test_public_addresses_are_public(address: str) -> None:
+def test_public_ip_addresses_are_recognised(address: str) -> None:
     assert is_public(address)
 
 
@@ -145,7 +145,7 @@ def test_public_addresses_are_public(address: str) -> None:
 
 
 class Origin:
-    """A server on loopback that the operator has put on the list."""
+    """A server on loopback that is on the operator's list of allowed hosts."""
 
     def __init__(self, canary: Canary) -> None:
         self._canary = canary
@@ -180,7 +180,7 @@ class Origin:
     async def _endless(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        while True:  # until the other side hangs up
+        while True:  # until the client closes the connection
             await response.write(bytes(2**18))
             self.sent += 2**18
 
@@ -211,13 +211,15 @@ async def test_the_name_of_an_allowed_host_may_be_written_in_any_case(server: Te
     assert await fetcher.fetch(f"http://LOCALHOST:{server.port}/fox.png") == IMAGE
 
 
-async def test_an_allowed_address_of_ipv6_may_be_written_with_brackets(canary: Canary) -> None:
+async def test_an_allowed_ipv6_address_may_be_written_with_brackets(canary: Canary) -> None:
     for allowed in ("[::1]:1", "[::1]", "::1"):
-        said = await refused("http://[::1]:1/fox.png", allowed=(allowed,))  # nothing listens there
+        said = await refused("http://[::1]:1/fox.png", allowed=(allowed,))  # nothing listens on this port
         assert said == "the image's address did not give a usable answer"
 
 
-async def test_only_the_allowed_host_and_port_are_allowed(canary: Canary, server: TestServer, origin: Origin) -> None:
+async def test_an_address_that_differs_from_the_allowed_host_and_port_is_refused(
+    canary: Canary, server: TestServer, origin: Origin
+) -> None:
     allowed = (f"127.0.0.1:{server.port}", "nas.local")
     await refused(f"http://127.0.0.1:{canary.port}/", allowed=allowed)
     await refused(f"http://localhost:{server.port}/", allowed=allowed)
@@ -234,7 +236,7 @@ async def test_no_credentials_cookies_or_proxies_are_used(
     server: TestServer, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")  # a proxy there would refuse connections
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # a request through this proxy would fail
     await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url("/")))
     (request,) = origin.requests
     assert {"authorization", "cookie", "referer"}.isdisjoint(name.lower() for name in request.headers)
@@ -251,14 +253,14 @@ async def test_an_answer_other_than_200_is_refused(server: TestServer) -> None:
     assert said == "the image's address answered with status 404"
 
 
-async def test_an_endless_body_is_cut(server: TestServer, origin: Origin) -> None:
+async def test_an_endless_body_is_refused_when_it_exceeds_the_limit(server: TestServer, origin: Origin) -> None:
     said = await refused(str(server.make_url("/endless")), allowed=("127.0.0.1",))
     assert said == "the image is larger than 10 MiB"
     assert origin.sent < 4 * MAX_BYTES
 
 
 @pytest.mark.parametrize("path", ["/bomb", "/members"])
-async def test_a_body_that_unpacks_to_too_much_is_cut(server: TestServer, path: str) -> None:
+async def test_a_compressed_body_that_exceeds_the_limit_is_refused(server: TestServer, path: str) -> None:
     with pytest.raises(AddressRefused, match="larger than 10 MiB"):
         await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url(path)))
 

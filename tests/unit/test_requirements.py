@@ -1,4 +1,4 @@
-"""setup.cfg declares the requirements and the locks pin their versions; they agree, and both are complete."""
+"""The requirements in setup.cfg and the versions pinned in the lock files agree, and both are complete."""
 
 import ast
 import configparser
@@ -19,7 +19,7 @@ PIN = re.compile(
     r"^([a-z0-9._-]+)==([^\s;]+)(?: ;[^\n\\]*)? \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
 
-OF_PROGRAMS = ("muse",)  # packages in the own environment of a program of tests/programs
+OF_PROGRAMS = ("muse",)  # packages that are installed only for one program of tests/programs
 
 each_lock = pytest.mark.parametrize("lock", [RUN, *LOCKS.values()], ids=lambda path: path.name)
 
@@ -32,7 +32,7 @@ def declared(section: str, name: str) -> list[Requirement]:
 
 
 def pinned(lock: Path) -> dict[str, set[str]]:
-    """The versions of each package in a lock: several, if they differ between versions of Python."""
+    """The versions of each package in a lock file. A package may have a version for each version of Python."""
     versions: dict[str, set[str]] = {}
     for name, version, _ in PIN.findall(lock.read_text()):
         versions.setdefault(name, set()).add(version)
@@ -44,9 +44,7 @@ def pinned(lock: Path) -> dict[str, set[str]]:
     [(RUN, "options", "install_requires"), *((lock, "options.extras_require", extra) for extra, lock in LOCKS.items())],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
-def test_a_lock_pins_every_declared_package_at_a_version_that_its_bounds_admit(
-    lock: Path, section: str, option: str
-) -> None:
+def test_a_lock_file_pins_every_declared_package_at_an_allowed_version(lock: Path, section: str, option: str) -> None:
     versions = pinned(lock)
     for requirement in declared(section, option):
         name = canonicalize_name(requirement.name)
@@ -55,23 +53,23 @@ def test_a_lock_pins_every_declared_package_at_a_version_that_its_bounds_admit(
 
 
 @each_lock
-def test_a_lock_holds_pins_with_hashes_and_comments_only(lock: Path) -> None:
+def test_a_lock_file_contains_only_comments_and_pins_with_hashes(lock: Path) -> None:
     rest = PIN.sub("", lock.read_text())
     assert [line for line in rest.splitlines() if not line.lstrip().startswith("#")] == []
 
 
 @each_lock
-def test_a_package_has_the_same_version_in_all_locks(lock: Path) -> None:
+def test_a_package_has_the_same_version_in_all_lock_files(lock: Path) -> None:
     run = pinned(RUN)
     assert {name: version for name, version in pinned(lock).items() if run.get(name, version) != version} == {}
 
 
 @each_lock
-def test_a_lock_names_no_index_and_no_folder(lock: Path) -> None:
+def test_a_lock_file_contains_no_index_and_no_path(lock: Path) -> None:
     assert re.findall(r"://|--index|--find-links|^-|\s/\S*", lock.read_text(), re.MULTILINE) == []
 
 
-def test_the_build_is_locked_with_the_bounds_that_it_declares() -> None:
+def test_the_build_requirements_in_pyproject_toml_and_setup_cfg_are_equal() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert [Requirement(line) for line in project["build-system"]["requires"]] == declared(
         "options.extras_require", "build"
@@ -90,7 +88,7 @@ def test_every_library_that_is_imported_is_declared(folder: str, extras: list[st
 
 
 def _imported(folder: Path) -> set[str]:
-    """The top packages of all imports below a folder."""
+    """The top-level packages that are imported below a folder."""
     found = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):

@@ -43,7 +43,7 @@ def test_an_id_of_another_form_belongs_to_no_generation(name: str) -> None:
     assert generation_id_of(name) == ""
 
 
-def test_images_that_did_not_come_are_failed_calls() -> None:
+def test_a_missing_image_is_a_failed_call_in_the_response() -> None:
     generation, outcome = completed(0, 2, of=3)
     *calls, message = ResponseObjects(generation).now(outcome)["output"]
     assert [call["id"] for call in calls] == ["ig_1_0", "ig_1_1", "ig_1_2"]
@@ -53,7 +53,7 @@ def test_images_that_did_not_come_are_failed_calls() -> None:
     assert message["content"][0]["text"] == "text"
 
 
-def test_the_end_of_a_cancelled_response_does_not_change_when_the_back_end_names_its_task() -> None:
+def test_a_task_id_that_arrives_late_does_not_change_a_cancelled_response() -> None:
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox"))
     generation.state = State(Status.submitting, backend="sora", model="sora-image")
     generation.log.append(Queued(1), Cancelled())
@@ -62,7 +62,7 @@ def test_the_end_of_a_cancelled_response_does_not_change_when_the_back_end_names
     assert ResponseObjects(generation).now(None) == end
 
 
-def test_previews_use_only_the_last_numbers_of_the_previous_event() -> None:
+def test_previews_use_only_unused_sequence_numbers_of_the_previous_event() -> None:
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=2, previews=3))
     events = ResponseEvents(ResponseObjects(generation), after=153)
     told = [*events.opening(), *events.of(Progress(50), None)]
@@ -73,7 +73,7 @@ def test_previews_use_only_the_last_numbers_of_the_previous_event() -> None:
     assert numbers_of(events.of(Failed("code", "message"), None)) == [200, 201, 202]
 
 
-def test_the_numbers_of_a_stream_follow_from_the_log_alone() -> None:
+def test_the_sequence_numbers_of_a_stream_depend_only_on_the_event_log() -> None:
     generation, outcome = completed(0, 1, 3, of=4)
     events = ResponseEvents(ResponseObjects(generation))
     told = [events.opening(), *(events.of(event, outcome) for event in generation.log)]
@@ -84,5 +84,5 @@ def test_the_numbers_of_a_stream_follow_from_the_log_alone() -> None:
         [],
         [],
         [],
-        [*range(600, 614)],  # two for each completed image, one for the failed one, seven for the message and the end
+        [*range(600, 614)],  # two numbers for each completed image, one for the failed image, seven for the rest
     ]

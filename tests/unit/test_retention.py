@@ -1,4 +1,4 @@
-"""The rows that remain in the database of removed generations."""
+"""The database rows that remain after a generation is removed."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ async def tasks_in(database: Database) -> list[str]:
     return await database.read(lambda connection: list(connection.scalars(query)))
 
 
-async def test_the_newest_tasks_of_each_key_are_remembered_for_ever(database: Database, retention: Retention) -> None:
+async def test_the_newest_task_ids_of_each_key_are_never_removed(database: Database, retention: Retention) -> None:
     many = MAX_TASKS_KEPT + 20
     busy = [{"id": f"b{n}", "key_id": "busy", "task_id": f"b{n}", "ended_at": float(n + 10)} for n in range(many)]
     calm = [{"id": f"c{n}", "key_id": "calm", "task_id": f"c{n}", "ended_at": float(n)} for n in range(3)]
@@ -50,6 +50,6 @@ async def test_an_order_that_never_became_a_task_is_removed_completely(
     assert await tasks_in(database) == [None] * 5
 
 
-def test_every_table_about_generations_loses_its_rows_with_them() -> None:
+def test_every_table_with_a_generation_id_is_listed_for_removal() -> None:
     telling = {table.name for table in metadata.sorted_tables if "generation_id" in table.c}
     assert telling == {table.name for table in TABLES_OF_A_GENERATION}, "put the new table into TABLES_OF_A_GENERATION"

@@ -1,4 +1,4 @@
-"""Chat requests: strict for fields in use, tolerant for all others, and never an unexpected error."""
+"""Chat requests: only fields in use are checked, and no request causes an unexpected error."""
 
 from typing import Any
 
@@ -45,12 +45,12 @@ def test_null_means_the_default() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 2**64 - 1])
-def test_n_is_a_number_that_the_model_bounds(n: int) -> None:
+def test_n_may_be_any_positive_integer(n: int) -> None:
     assert parse(n=n).n == n
 
 
 @pytest.mark.parametrize("n", [0, -1, True, False, "1", 1.5, 1.0, [], [1], {}])
-def test_any_other_n_is_refused_by_name(n: Any) -> None:
+def test_an_invalid_n_is_refused_with_its_name_in_the_error(n: Any) -> None:
     fault = refusal(body(n=n))
     assert (fault.param, fault.code) == ("n", "invalid_value")
 
@@ -58,7 +58,7 @@ def test_any_other_n_is_refused_by_name(n: Any) -> None:
 @pytest.mark.parametrize(
     "n", ["9" * 30, "9" * 5000, "-" + "9" * 5000, "1e2", "1e999", "1E-400", "NaN", "Infinity", "-Infinity", "01", "0x1"]
 )
-def test_numbers_that_break_other_parsers_are_refused(n: str) -> None:
+def test_huge_and_malformed_numbers_are_refused(n: str) -> None:
     refusal(b'{"model": "sora-1.0", "messages": [{"role": "user", "content": "x"}], "n": %s}' % n.encode())
 
 
@@ -74,7 +74,7 @@ def test_numbers_that_break_other_parsers_are_refused(n: str) -> None:
         ("480*720", (480, 720)),
     ],
 )
-def test_sizes_are_read(size: str, dimensions: tuple[int, int] | None) -> None:
+def test_sizes_are_read_as_width_and_height(size: str, dimensions: tuple[int, int] | None) -> None:
     assert parse(size=size).dimensions == dimensions
 
 
@@ -83,7 +83,7 @@ def test_sizes_are_read(size: str, dimensions: tuple[int, int] | None) -> None:
     ["", "big", "720", "720x", "x480", "720X480", "720 x 480", "720x480\n", "63x480", "720x2049", "0x0", "-720x480",
      "720x480x3", "99999x99999", "٧٢٠x٤٨٠", "7" * 10_000, "720.0x480", "1e2x1e2", "\ud7ff"],
 )  # fmt: skip
-def test_other_sizes_are_refused_by_name(size: str) -> None:
+def test_an_invalid_size_is_refused_with_its_name_in_the_error(size: str) -> None:
     with pytest.raises(ClientError) as caught:
         _ = parse(size=size).dimensions
     assert caught.value.param == "size"
@@ -127,7 +127,7 @@ ABSURD = {
 
 
 @pytest.mark.parametrize("name", ABSURD)
-def test_an_unused_field_may_hold_anything(name: str) -> None:
+def test_an_unused_field_may_have_any_value(name: str) -> None:
     assert parse(**{name: ABSURD[name]}) == parse()
 
 
@@ -168,23 +168,23 @@ def test_all_unused_fields_may_be_set_at_once() -> None:
         ({"size": [720, 480]}, "size"),
     ],
 )
-def test_a_bad_field_is_named(fields: dict[str, Any], param: str) -> None:
+def test_the_error_about_a_bad_field_contains_its_path(fields: dict[str, Any], param: str) -> None:
     fault = refusal(body(**fields))
     assert fault.param == param
     assert param in str(fault)
 
 
-def test_a_missing_field_is_named() -> None:
+def test_the_error_about_a_missing_field_contains_its_name() -> None:
     fault = refusal(b'{"model": "sora-1.0"}')
     assert (fault.param, fault.code) == ("messages", "missing_required_parameter")
 
 
-def test_as_many_messages_as_are_allowed_are_read() -> None:
+def test_a_request_may_have_the_maximum_number_of_messages() -> None:
     assert len(parse(messages=MESSAGES * MAX_MESSAGES).messages) == MAX_MESSAGES
 
 
 @pytest.mark.parametrize("content", ["a fox", None, 7, [], {}, [[[]]], [{"type": "text"}], True])
-def test_the_content_of_a_message_is_left_to_the_prompt(content: Any) -> None:
+def test_reading_a_request_does_not_check_the_content_of_messages(content: Any) -> None:
     assert parse(messages=[{"role": "user", "content": content}]).messages[0].content == content
 
 
@@ -232,7 +232,7 @@ def test_a_body_that_is_not_a_json_object_is_refused(content: bytes) -> None:
     assert refusal(content).code == "invalid_json"
 
 
-def test_nesting_below_the_parsers_bound_is_accepted() -> None:
+def test_nesting_below_the_limit_of_the_parser_is_accepted() -> None:
     deep = b"[" * 900 + b'"x"' + b"]" * 900
     assert parse_chat_request(body()[:-1] + b', "tools": %b}' % deep) == parse()
     chat = parse_chat_request(b'{"model": "m", "messages": [{"role": "user", "content": %b}]}' % deep)
@@ -240,10 +240,10 @@ def test_nesting_below_the_parsers_bound_is_accepted() -> None:
     refusal(b'{"model": "m", "messages": %b}' % deep)
 
 
-def test_the_last_value_of_a_repeated_name_counts() -> None:
+def test_the_last_value_of_a_repeated_field_is_used() -> None:
     assert parse_chat_request(body()[:-1] + b', "n": 2, "n": 3}').n == 3
 
 
-def test_control_characters_and_every_script_are_text() -> None:
+def test_a_message_may_contain_control_characters_and_any_script() -> None:
     text = "\x00\x1b\x7f\u2028\u202e𝄞 狐狸 الثعلب"
     assert parse(messages=[{"role": "user", "content": text}]).messages[0].content == text

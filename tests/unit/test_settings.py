@@ -84,14 +84,14 @@ def only_fault() -> str:
         ("cors_origins", ()),
     ],
 )
-def test_the_documented_defaults_hold(name: str, value: object) -> None:
+def test_every_option_has_its_documented_default(name: str, value: object) -> None:
     assert getattr(load_settings(), name) == value
 
 
 @pytest.mark.parametrize(
     "value", ["http://media.local", "media.local/a", "::1", "media.local:", "a b", "*", "bücher.example"]
 )
-def test_hosts_of_results_are_hosts_perhaps_with_a_port(environment: SetEnvironment, value: str) -> None:
+def test_allowed_hosts_of_results_may_have_a_port(environment: SetEnvironment, value: str) -> None:
     environment(RESULT_ALLOW="media.local, Media.Local:8080,10.0.0.7,[fd00::7],[fd00::7]:8080")
     assert load_settings().result_allow == (
         "media.local",
@@ -110,7 +110,7 @@ def test_there_is_no_default_secret() -> None:
     assert secrets == (None, None, None, ())
 
 
-def test_derived_folders_follow_the_settings_they_come_from(environment: SetEnvironment) -> None:
+def test_derived_folders_depend_on_their_settings(environment: SetEnvironment) -> None:
     assert images_dir_of(load_settings()) == Path("data/images")
     assert database_path_of(load_settings()) == Path("data/sora_proxy.db")
     environment(DATA_DIR="/srv/sora", STATIC_DIR="static")
@@ -121,7 +121,7 @@ def test_derived_folders_follow_the_settings_they_come_from(environment: SetEnvi
     assert database_path_of(load_settings()) == Path("/db/other.db")
 
 
-def test_the_environment_takes_precedence_over_dot_env_and_dot_env_over_the_file_in_config(
+def test_the_environment_overrides_dot_env_which_overrides_the_file_in_config(
     folder: Path, environment: SetEnvironment
 ) -> None:
     (folder / "config").mkdir()
@@ -155,7 +155,7 @@ def test_values_are_read_as_documented(environment: SetEnvironment, name: str, t
     assert getattr(load_settings(), name.lower()) == value
 
 
-def test_networks_are_read_with_or_without_a_mask(environment: SetEnvironment) -> None:
+def test_a_network_may_be_written_with_or_without_a_mask(environment: SetEnvironment) -> None:
     environment(TRUSTED_PROXIES="127.0.0.1, 10.1.2.3/8,::1,unix")
     trusted = [str(network) for network in load_settings().trusted_proxies]
     assert trusted == ["127.0.0.1/32", "10.0.0.0/8", "::1/128", "unix"]
@@ -166,7 +166,7 @@ def test_addresses_to_listen_on_are_hosts_and_unix_sockets_each_once(environment
     assert load_settings().api_host == ("::", "0.0.0.0", "sora.local", "unix:/run/sora proxy.sock")  # noqa: S104
 
 
-def test_the_address_of_the_proxy_holds_no_credentials(environment: SetEnvironment) -> None:
+def test_the_credentials_of_a_proxy_are_separated_from_its_address(environment: SetEnvironment) -> None:
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890", PROXY_USER="user", PROXY_PASS=SECRET)
     settings = load_settings()
     assert egresses_of(settings) == (Proxy("http://proxy.example:7890", "user", SecretStr(SECRET)),)
@@ -185,7 +185,7 @@ def test_the_address_of_the_proxy_holds_no_credentials(environment: SetEnvironme
         ("http://user@p.example:1", (Proxy("http://p.example:1", "user"),)),
     ],
 )
-def test_egresses_are_proxies_by_their_addresses_and_the_direct_connection(
+def test_egresses_are_read_from_proxy_addresses_and_the_word_direct(
     environment: SetEnvironment, text: str, egresses: tuple[Proxy | None, ...]
 ) -> None:
     environment(PROXIES=text, API_KEYS=json.dumps([{"key": "a", "proxy": text}, {"key": "b"}]))
@@ -194,7 +194,7 @@ def test_egresses_are_proxies_by_their_addresses_and_the_direct_connection(
     assert [key.proxy for key in settings.api_keys] == [egresses, ()]
 
 
-def test_proxies_take_precedence_over_the_older_form_and_without_both_the_connection_is_direct(
+def test_the_option_proxies_overrides_proxy_host_and_the_default_is_direct(
     environment: SetEnvironment,
 ) -> None:
     assert egresses_of(load_settings()) == (None,)
@@ -213,7 +213,7 @@ def test_a_key_may_be_bound_to_models_and_to_a_region(environment: SetEnvironmen
     assert (free.models, free.region) == ((), None)
 
 
-def test_the_notes_of_an_operator_on_a_key_are_kept(environment: SetEnvironment) -> None:
+def test_the_notes_and_the_disabled_state_of_a_key_are_read(environment: SetEnvironment) -> None:
     environment(API_KEYS=json.dumps([{"key": "a", "enabled": False, "notes": "spare, 备用"}]))
     (key,) = load_settings().api_keys
     assert (key.enabled, key.notes) == (False, "spare, 备用")
@@ -223,7 +223,7 @@ def test_the_notes_of_an_operator_on_a_key_are_kept(environment: SetEnvironment)
 
 
 @pytest.mark.parametrize("text", [SECRET, f"Bearer {SECRET}", f"bearer {SECRET}", f"  Bearer   {SECRET} "])
-def test_a_token_is_the_same_with_and_without_bearer(environment: SetEnvironment, text: str) -> None:
+def test_a_token_is_the_same_with_and_without_the_word_bearer(environment: SetEnvironment, text: str) -> None:
     environment(API_KEYS=json.dumps([{"key": text, "weight": 2, "max_rpm": 30}]))
     settings = load_settings()
     (key,) = settings.api_keys
@@ -238,7 +238,7 @@ def test_the_word_bearer_alone_is_not_a_token(environment: SetEnvironment, key: 
 
 
 @pytest.mark.parametrize("name", ["API_KEYS", "CLIENT_KEYS", "SIDE_CALL_PROMPTS"])
-def test_a_list_option_with_another_value_is_reported_as_such(environment: SetEnvironment, name: str) -> None:
+def test_a_value_that_is_not_a_list_is_reported_for_a_list_option(environment: SetEnvironment, name: str) -> None:
     environment(**{name: '{"key": "a"}'})
     assert "must be a JSON list" in only_fault()
 
@@ -347,7 +347,7 @@ BAD: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "text"), BAD)
-def test_a_bad_value_is_one_line_with_the_option_the_fault_and_an_example(
+def test_the_message_about_a_bad_value_has_the_option_the_fault_and_an_example(
     environment: SetEnvironment, name: str, text: str
 ) -> None:
     environment(**{name: text})
@@ -362,17 +362,17 @@ def test_a_bad_value_is_one_line_with_the_option_the_fault_and_an_example(
 
 
 def test_every_example_is_a_valid_value(environment: SetEnvironment, folder: Path) -> None:
-    """All examples at once, as the messages give them."""
+    """All examples are set at once, as they appear in the messages."""
     (folder / "config" / "workflows").mkdir(parents=True)
     for name, field in Settings.model_fields.items():
         example = (field.examples or [""])[0]
-        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # these replace other options
+        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # these options replace other options
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
 
 
-def test_several_back_ends_are_a_list_or_the_name_of_a_file(environment: SetEnvironment, folder: Path) -> None:
+def test_several_back_ends_are_given_as_a_list_or_as_a_file_name(environment: SetEnvironment, folder: Path) -> None:
     entry = '{"name": "main", "kind": "sora", "base_url": "https://sora.example.com/", "keys": [{"key": "secret"}]}'
     (folder / "backends.json").write_text(f"[{entry}]")
     for value in (f"[{entry}]", "backends.json"):
@@ -447,16 +447,16 @@ VALUE = "the value of 'x' must be printable ASCII text without spaces around it"
             ".options.extra_headers",
             "contains the header 'Author",
         ),
-        ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x', which keeps a present"),
+        ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x', which keeps the"),
         *(({"models": bad}, ".models", MODELS) for bad in ("fox", 5, True)),
-        ({"models": []}, ".models", "must name a model. Leave it unset for all"),
-        ({"models": {}}, ".models", "must name a model. Leave it unset for all"),
+        ({"models": []}, ".models", "must contain at least one model. To serve all models"),
+        ({"models": {}}, ".models", "must contain at least one model. To serve all models"),
         *(({"models": bad}, ".models", NAMES) for bad in NO_NAMES),
         ({"models": ["fox", "hare", "fox"]}, ".models", "contains the same name twice"),
     ],
     ids=str,
 )
-def test_a_fault_in_an_entry_is_one_line_with_its_path_and_plain_words(
+def test_the_message_about_a_fault_in_an_entry_begins_with_its_path(
     environment: SetEnvironment, fields: dict[str, Any], place: str, words: str
 ) -> None:
     entry = {"name": "a", "kind": "sora", "base_url": "https://x", **fields}
@@ -464,7 +464,7 @@ def test_a_fault_in_an_entry_is_one_line_with_its_path_and_plain_words(
     assert only_fault().startswith(f"BACKENDS[0]{place}: {words}")
 
 
-def test_an_entry_that_is_not_an_object_is_reported_as_such(environment: SetEnvironment) -> None:
+def test_an_entry_that_is_not_an_object_is_a_fault(environment: SetEnvironment) -> None:
     environment(BACKENDS="[1]")
     assert only_fault().startswith(f"BACKENDS[0]: {OBJECT}")
 
@@ -489,7 +489,7 @@ def test_a_cap_of_a_back_end_that_is_not_a_positive_number_is_a_fault(environmen
     ],
     ids=str,
 )
-def test_several_back_ends_are_not_combined_with_the_options_of_one(
+def test_the_list_of_back_ends_cannot_be_combined_with_options_of_one_back_end(
     environment: SetEnvironment, other: dict[str, str]
 ) -> None:
     environment(BACKENDS='[{"name": "a", "kind": "sora", "base_url": "https://x"}]', **other)
@@ -552,7 +552,7 @@ def test_a_fault_never_shows_a_secret(environment: SetEnvironment, name: str, te
     ("given", "missing"),
     [({"PROXY_HOST": "p"}, "PROXY_PORT"), ({"PROXY_USER": "u"}, "PROXY_HOST")],
 )
-def test_half_a_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, str], missing: str) -> None:
+def test_an_incomplete_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, str], missing: str) -> None:
     environment(**given)
     assert only_fault().startswith(f"{missing}: must be set if")
     assert f" Example: {missing}=" in only_fault()
@@ -589,7 +589,7 @@ def test_a_guessable_admin_key_is_accepted_only_on_loopback(
 @pytest.mark.parametrize("key", ["sk-123456", "sk-youradminkey", "your-auth-token"])
 @pytest.mark.parametrize("name", ["ADMIN_KEY", "API_AUTH_TOKEN"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])  # noqa: S104
-def test_a_key_copied_from_the_readme_of_sora_api_is_refused_as_such(
+def test_a_key_copied_from_the_readme_of_sora_api_is_refused(
     environment: SetEnvironment, name: str, key: str, host: str
 ) -> None:
     environment(API_HOST=host, BASE_URL="http://0.0.0.0:8890", **{name: key})
@@ -604,7 +604,7 @@ def test_a_settings_file_that_is_not_text_is_a_fault(folder: Path) -> None:
 
 
 def test_bytes_that_are_not_text_in_the_environment_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every request that compares a key with such bytes would fail."""
+    """If the server accepted these bytes in a key, every request would fail."""
     for name in ("ADMIN_KEY", "API_HOST"):
         monkeypatch.setenv(name, b"caf\xe9".decode(errors="surrogateescape"))
     assert {fault.partition(":")[0] for fault in faults()} == {"ADMIN_KEY", "API_HOST"}
@@ -631,7 +631,7 @@ def test_the_address_of_comfyui_alone_selects_comfyui(environment: SetEnvironmen
     ]
 
 
-def test_without_an_address_comfyui_is_on_this_machine(environment: SetEnvironment) -> None:
+def test_the_default_address_of_comfyui_is_on_this_machine(environment: SetEnvironment) -> None:
     environment(UPSTREAM="comfyui")
     (entry,) = backends_of(load_settings())
     assert [key.base_url for key in entry.keys] == [entry.base_url] == ["http://127.0.0.1:8188"]
@@ -646,7 +646,7 @@ def test_servers_with_long_or_odd_names_become_keys_with_distinct_names(environm
     assert len(set(names)) == len(names)
 
 
-def test_the_address_of_comfyui_is_not_used_where_another_back_end_is_chosen(environment: SetEnvironment) -> None:
+def test_the_address_of_comfyui_is_ignored_if_another_back_end_is_chosen(environment: SetEnvironment) -> None:
     environment(COMFYUI_URL="http://10.0.0.5:8188", UPSTREAM="openai", OPENAI_API_KEY="sk-1")
     assert [entry.name for entry in backends_of(load_settings())] == ["openai"]
     environment(UPSTREAM="simulator")
@@ -654,17 +654,18 @@ def test_the_address_of_comfyui_is_not_used_where_another_back_end_is_chosen(env
 
 
 @pytest.mark.parametrize("chosen", [{"UPSTREAM": "comfyui"}, {"COMFYUI_URL": "http://10.0.0.5:8188"}], ids=str)
-def test_keys_of_another_service_are_not_combined_with_comfyui(
+def test_options_of_another_service_cannot_be_combined_with_comfyui(
     environment: SetEnvironment, chosen: dict[str, str]
 ) -> None:
     environment(API_KEYS='[{"key": "x"}]', SORA_BASE_URL="https://x", **chosen)
     name = "UPSTREAM=comfyui" if "UPSTREAM" in chosen else "COMFYUI_URL"
     assert faults() == [
-        f"{option}: is not for {name}. Use COMFYUI_URL alone, or BACKENDS" for option in ("API_KEYS", "SORA_BASE_URL")
+        f"{option}: can't be used with {name}. Use COMFYUI_URL alone, or BACKENDS"
+        for option in ("API_KEYS", "SORA_BASE_URL")
     ]
 
 
-def test_the_headers_for_comfyui_may_hold_a_login(environment: SetEnvironment) -> None:
+def test_the_headers_for_comfyui_may_contain_credentials(environment: SetEnvironment) -> None:
     login = {"Authorization": "Basic dXNlcjpwYXNz"}
     environment(UPSTREAM="comfyui", COMFYUI_EXTRA_HEADERS=json.dumps(login))
     (entry,) = backends_of(load_settings())
@@ -672,7 +673,7 @@ def test_the_headers_for_comfyui_may_hold_a_login(environment: SetEnvironment) -
     assert entry.secrets == ["Basic dXNlcjpwYXNz"]
 
 
-def test_the_headers_of_an_entry_may_hold_a_login_and_are_stored_unchanged(environment: SetEnvironment) -> None:
+def test_the_headers_of_an_entry_may_contain_credentials_and_are_stored_unchanged(environment: SetEnvironment) -> None:
     options = {"extra_headers": {"Authorization": "Basic dXNlcjpwYXNz"}, "max_images_per_day": 5}
     entry = {"name": "a", "kind": "comfyui", "base_url": "http://x", "options": options}
     environment(BACKENDS=json.dumps([entry]))
@@ -683,7 +684,7 @@ def test_the_headers_of_an_entry_may_hold_a_login_and_are_stored_unchanged(envir
     assert only_fault().startswith("BACKENDS[0].options.extra_headers.x: input should be a valid string")
 
 
-def test_a_folder_of_workflows_that_is_set_must_exist(environment: SetEnvironment, folder: Path) -> None:
+def test_a_configured_folder_of_workflows_must_exist(environment: SetEnvironment, folder: Path) -> None:
     assert load_settings().workflows_dir == Path("config/workflows")
     environment(WORKFLOWS_DIR=str(folder / "mine"))
     assert only_fault().startswith(f"WORKFLOWS_DIR: '{folder / 'mine'}' is not a folder")
@@ -696,6 +697,6 @@ def test_an_empty_address_of_comfyui_counts_as_a_sign_of_a_back_end(environment:
     assert [sign.partition(":")[0] for sign in signs_of_a_backend()] == ["COMFYUI_URL"]
 
 
-def test_a_client_key_that_is_too_short_is_counted_in_characters(environment: SetEnvironment) -> None:
+def test_the_message_about_a_short_client_key_counts_characters(environment: SetEnvironment) -> None:
     environment(CLIENT_KEYS='[{"key": "sk-", "name": "a"}]')
     assert only_fault().startswith("CLIENT_KEYS[0].key: value should have at least 8 characters, not 3")

@@ -1,4 +1,4 @@
-"""Requests that chat programs make on their own: recognised for each program, and never mistaken for a prompt."""
+"""Requests that chat programs send on their own are recognised, and no prompt is mistaken for one of them."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def test_open_webui_gets_the_json_that_it_asks_for(task: str, output: str, expec
     assert orjson.loads(said_back) == expected
 
 
-def test_open_webui_gets_bare_text_if_its_request_shows_no_json() -> None:
+def test_open_webui_gets_plain_text_if_its_request_contains_no_json() -> None:
     assert answer(("user", open_webui("Generate a title", "Return ONLY the title text, nothing else."))) == TITLE
     assert answer(("user", open_webui("给出一个标题"))) == TITLE
     emoji = "Your task is to reflect the speaker's likely facial expression through a fitting emoji. Message: ```hi```"
@@ -90,7 +90,7 @@ def test_other_programs_get_a_title_from_the_last_prompt(turns: list[tuple[str, 
     assert answer(*turns) == TITLE
 
 
-def test_without_a_prompt_the_title_is_the_stock_title() -> None:
+def test_the_title_of_a_chat_without_a_prompt_is_the_stock_title() -> None:
     assert answer(("user", "Name the conversation based on the chat records.\nPlease provide a name.")) == "Image"
 
 
@@ -128,7 +128,7 @@ def test_a_prompt_is_never_mistaken_for_a_side_call(turns: list[tuple[str, Any]]
     assert answer(*turns) is None
 
 
-def test_the_operator_can_add_beginnings_of_side_calls() -> None:
+def test_the_operator_can_add_phrases_that_begin_side_calls() -> None:
     mine = SideCalls(["Nenne das Gespräch"])
     assert mine.answer(messages_of(("user", "ein Fuchs"), ("user", "Nenne  das\ngespräch bitte"))) == "ein Fuchs"
     assert mine.answer(messages_of(("user", "Nenne das Bild"))) is None
@@ -146,7 +146,7 @@ def test_the_operator_can_add_beginnings_of_side_calls() -> None:
     ],
     ids=range(6),
 )
-def test_a_long_text_takes_time_in_proportion_to_its_length(head: str, piece: str) -> None:
+def test_the_time_to_check_a_text_is_proportional_to_its_length(head: str, piece: str) -> None:
     def ask(size: int) -> None:
         answer(("user", f"### Task: {head}" + piece * (size // len(piece))))
 

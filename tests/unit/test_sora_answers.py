@@ -1,4 +1,4 @@
-"""The meaning of answers of a server with Sora's protocol. Their shapes are those that public clients have seen."""
+"""Reading the answers of a server with Sora's protocol. Public clients have seen answers of these shapes."""
 
 import random
 import time
@@ -53,7 +53,7 @@ def error(status: int, code: Any = None, message: Any = "Something.", details: A
 
 
 FAULTS: list[tuple[Answer, type[Fault], str]] = [
-    # concurrency
+    # too many tasks at once
     (error(429, "too_many_concurrent_tasks", details={"num_tasks": 3}), TooManyTasks, "upstream_busy"),
     (error(429, "too_many_concurrent_tasks"), TooManyTasks, "upstream_busy"),
     (error(429, None, details={"num_tasks": "2"}), TooManyTasks, "upstream_busy"),
@@ -72,17 +72,17 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (answer(402), RateLimited, "upstream_rate_limited"),
     *((error(403, code), RateLimited, "upstream_rate_limited") for code in ("insufficient_quota", "quota_exceeded")),
     (error(400, "billing_hard_limit_reached"), RateLimited, "upstream_rate_limited"),
-    # the upstream
+    # the back end is unavailable
     (error(503, "heavy_load"), UpstreamUnavailable, "upstream_unavailable"),
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
     (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
-    # without the back end's own error object, this is not a refusal of the order
+    # an answer without the back end's own error object does not refuse the order
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((error(status, None), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((answer(status, {"error": "Bad Request"}), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     (answer(422, {"detail": [{"loc": ["body"]}]}), UpstreamUnavailable, "upstream_unavailable"),
-    # the key
+    # the key is rejected
     (error(401, "token_expired"), KeyRejected, "upstream_auth"),
     (error(401, "token_invalidated"), KeyRejected, "upstream_auth"),
     (answer(401), KeyRejected, "upstream_auth"),
@@ -91,7 +91,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(403, "onboarding_required"), KeyRejected, "upstream_auth"),
     (error(403, None), KeyRejected, "upstream_auth"),
     (answer(403, b"no"), KeyRejected, "upstream_auth"),
-    # the way to the upstream
+    # the egress is at fault
     (error(403, "unsupported_country_code"), EgressFault, "upstream_country"),
     (error(403, "unsupported_country_region_territory"), EgressFault, "upstream_country"),
     (answer(451), EgressFault, "upstream_country"),
@@ -101,7 +101,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (answer(403, {}, cf_mitigated="challenge"), EgressFault, "upstream_challenge"),
     (answer(200, b"", cf_mitigated="challenge"), EgressFault, "upstream_challenge"),
     (html(407), EgressFault, "upstream_proxy"),
-    # the order
+    # the order is refused
     (error(400, "content_policy_violation"), RequestFault, "content_policy_violation"),
     (error(400, "invalid_request"), RequestFault, "content_policy_violation"),
     (error(403, "content_policy_violation"), RequestFault, "content_policy_violation"),
@@ -125,7 +125,9 @@ NASTY_TEXT = (
 
 
 @pytest.mark.parametrize(("given", "kind", "code"), FAULTS)
-def test_no_text_of_an_answer_changes_its_meaning_or_is_passed_on(given: Answer, kind: type[Fault], code: str) -> None:
+def test_free_text_in_an_answer_is_neither_interpreted_nor_passed_on(
+    given: Answer, kind: type[Fault], code: str
+) -> None:
     try:
         body = orjson.loads(given.body)
     except orjson.JSONDecodeError:
@@ -139,11 +141,11 @@ def test_no_text_of_an_answer_changes_its_meaning_or_is_passed_on(given: Answer,
 
 
 @pytest.mark.parametrize("code", [NASTY_TEXT, "a b", "x" * 61, "línea", 7, ["token_expired"], {"a": 1}, None, ""])
-def test_an_unknown_code_is_not_repeated(code: Any) -> None:
+def test_the_message_about_a_rejected_key_does_not_repeat_an_unknown_code(code: Any) -> None:
     assert str(fault_of(error(401, code), None)) == "The back end does not accept this key (unauthorized)."
 
 
-def test_the_reason_of_a_rejected_key_names_the_code() -> None:
+def test_the_message_about_a_rejected_key_contains_a_known_code() -> None:
     assert str(fault_of(error(401, "token_expired"), None)) == "The back end does not accept this key (token_expired)."
     assert "has to be unlocked by a person (phone_number_required)" in str(
         fault_of(error(403, "phone_number_required"), None)
@@ -165,7 +167,7 @@ def test_the_reason_of_a_rejected_key_names_the_code() -> None:
         ([], None),
     ],
 )
-def test_the_limit_that_a_full_account_reports_is_a_whole_number_above_0(told: Any, limit: int | None) -> None:
+def test_a_reported_task_limit_is_read_as_a_positive_integer(told: Any, limit: int | None) -> None:
     fault = fault_of(error(429, "too_many_concurrent_tasks", details={"num_tasks": told}), None)
     assert isinstance(fault, TooManyTasks)
     assert fault.limit == limit
@@ -176,13 +178,17 @@ def test_the_limit_that_a_full_account_reports_is_a_whole_number_above_0(told: A
     [
         ("You already have 3 tasks in progress.", None, TooManyTasks),
         ("Too many concurrent tasks", "too_many_requests", TooManyTasks),
-        ("One task is already in progress... try later", None, RateLimited),  # not a wording that was seen
+        (
+            "One task is already in progress... try later",
+            None,
+            RateLimited,
+        ),  # the back end was never seen to use these words
         ("You already have 3 tasks in progress.", "rate_limit_exhausted", RateLimited),
         ("You've reached your daily limit.", None, RateLimited),
         (["concurrent tasks"], None, RateLimited),
     ],
 )
-def test_the_message_is_searched_for_a_task_limit_only_in_a_429_without_a_specific_code(
+def test_only_a_429_without_a_specific_code_is_searched_for_a_task_limit(
     message: Any, code: str | None, kind: type[Fault]
 ) -> None:
     assert type(fault_of(error(429, code, message), None)) is kind
@@ -206,7 +212,7 @@ def test_the_message_is_searched_for_a_task_limit_only_in_a_429_without_a_specif
         ("1e300", 86_400.0),
         ("9" * 400, 86_400.0),
         ("Wed, 22 Apr 2026 10:00:37 GMT", 37.0),
-        ("Wednesday, 22-Apr-26 10:00:37 GMT", 37.0),  # the two old forms of a date
+        ("Wednesday, 22-Apr-26 10:00:37 GMT", 37.0),  # this and the next line have the obsolete forms of dates
         ("Wed Apr 22 10:00:37 2026", 37.0),
         ("Wed, 22 Apr 2026 09:00:00 GMT", 0.0),
         ("Thu, 22 Apr 2027 10:00:00 GMT", 86_400.0),
@@ -214,14 +220,14 @@ def test_the_message_is_searched_for_a_task_limit_only_in_a_429_without_a_specif
         ("Wed, 22 Apr 99999999999999999999 10:00:00 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_by_the_clock_of_its_sender(header: str, seconds: float | None) -> None:
+def test_retry_after_may_be_seconds_or_a_date_by_the_senders_clock(header: str, seconds: float | None) -> None:
     fault = fault_of(error(429, "rate_limit_exhausted", retry_after=header, date="Wed, 22 Apr 2026 10:00:00 GMT"), None)
     assert isinstance(fault, RateLimited)
     assert fault.retry_after == seconds
 
 
 @pytest.mark.parametrize("date", [{}, {"date": "yesterday"}], ids=["no date", "an odd date"])
-def test_the_date_of_retry_after_counts_by_our_clock_if_its_sender_gives_no_time(date: dict[str, str]) -> None:
+def test_retry_after_uses_our_clock_if_the_sender_gives_no_valid_date(date: dict[str, str]) -> None:
     fault = fault_of(error(429, retry_after=formatdate(time.time() + 100, usegmt=True), **date), None)
     assert isinstance(fault, RateLimited)
     assert fault.retry_after == pytest.approx(100, abs=60)
@@ -233,7 +239,7 @@ ODD_BODIES = [b"", b"null", b"[]", b'"x"', b"7", b"{", HTML, b"\xff\xfe", b'{"er
 
 @pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: repr(body[:20]))
 @pytest.mark.parametrize("status", [100, 201, 302, 400, 401, 403, 404, 407, 418, 422, 429, 500, 503, 599])
-def test_an_odd_body_is_a_fault_like_any_other(status: int, body: bytes) -> None:
+def test_an_error_answer_with_an_odd_body_is_still_a_fault(status: int, body: bytes) -> None:
     assert isinstance(fault_of(answer(status, body), None), Fault)
 
 
@@ -247,7 +253,7 @@ def test_a_body_with_more_values_than_an_answer_can_have_is_not_parsed() -> None
     body = b'{"error": {"code": "too_many_concurrent_tasks"}, "rows": [%b[]]}' % (b"[]," * MAX_ANSWER_VALUES)
     with pytest.raises(UpstreamUnavailable):
         object_of(answer(200, body))
-    assert isinstance(fault_of(answer(429, body), None), RateLimited)  # by its status alone
+    assert isinstance(fault_of(answer(429, body), None), RateLimited)  # only the status is used
 
 
 @pytest.mark.parametrize(
@@ -269,7 +275,7 @@ def test_a_body_with_more_values_than_an_answer_can_have_is_not_parsed() -> None
     ],
     ids=lambda value: ascii(value)[:9],
 )
-def test_an_implausible_id_is_not_read(value: Any) -> None:
+def test_an_implausible_id_is_ignored(value: Any) -> None:
     assert id_of({"id": value}) is None
     assert TaskReader().page({"task_responses": [{"id": value}, {"id": "task_1"}]}) == (
         [Snapshot("task_1", TaskState.running)],
@@ -290,7 +296,7 @@ def test_no_more_rows_are_read_than_a_page_can_have() -> None:
     assert (len(tasks), last) == (MAX_ROWS, "x")
 
 
-def test_an_object_is_read() -> None:
+def test_the_last_value_of_a_repeated_name_in_an_answer_is_used() -> None:
     assert object_of(answer(200, b'{"id": "task_1", "id": "task_2"}')) == {"id": "task_2"}
 
 
@@ -322,7 +328,7 @@ def task(**fields: Any) -> dict[str, Any]:
         ({"failed": 1}, TaskState.running),
     ],
 )
-def test_every_status_word_has_a_meaning_even_an_unknown_one(status: Any, state: TaskState) -> None:
+def test_a_task_with_an_unknown_status_word_counts_as_running(status: Any, state: TaskState) -> None:
     assert TaskReader().read(task(status=status)).state is state
 
 
@@ -352,19 +358,19 @@ def test_a_failure_by_moderation_is_a_refusal(moderation: Any, state: TaskState)
     [
         ([None, 0, 0.07, "0.5", 0.994], [None, 0, 0.07, 0.5, 0.994]),
         ([None, 0, 7, "50.5", 100], [None, 0, 0.07, 0.505, 1]),
-        ([1], [None]),  # all of it, or one percent
+        ([1], [None]),  # 1 is ambiguous: it means everything, or one percent
         ([1.0, 2, 1], [None, 0.02, 0.01]),
         ([-1, "x", [], {}, True, "nan", "inf"], [None, None, None, None, None, None, None]),
         ([1e15], [1]),
         ([1e300, 0.5], [None, 0.5]),
     ],
 )
-def test_progress_is_read_on_both_scales(told: list[Any], shares: list[float | None]) -> None:
+def test_progress_is_read_as_a_fraction_or_as_a_percentage(told: list[Any], shares: list[float | None]) -> None:
     reader = TaskReader()
     assert [reader.read(task(progress_pct=value)).progress for value in told] == shares
 
 
-def test_an_ended_task_has_a_status_and_no_progress() -> None:
+def test_an_ended_task_has_no_progress() -> None:
     assert TaskReader().read(task(status="succeeded", progress_pct=0.3)).progress is None
 
 
@@ -373,7 +379,7 @@ def test_an_ended_task_has_a_status_and_no_progress() -> None:
     [(5, 5), ("5", 5), (5.2, 6), (0, None), (-5, None), (None, None), ("soon", None), (1e30, None), (10**25, None),
      ([], None), ({}, None), ("9" * 500, None)],
 )  # fmt: skip
-def test_counts_are_whole_numbers_above_0_that_a_column_can_hold(value: Any, read: int | None) -> None:
+def test_counts_are_read_as_positive_integers_that_fit_a_database_column(value: Any, read: int | None) -> None:
     given = task(progress_pos_in_queue=value, estimated_queue_wait_time=value, n_variants=value)
     snapshot = TaskReader().read(given)
     assert (snapshot.position, snapshot.seconds, snapshot.n) == (read, read, read)
@@ -385,7 +391,7 @@ def test_counts_are_whole_numbers_above_0_that_a_column_can_hold(value: Any, rea
     assert (asset.width, asset.height) == (read, read)
 
 
-def test_the_fields_that_identify_a_task_are_read_as_far_as_they_are_present() -> None:
+def test_the_fields_that_identify_a_task_are_read_if_they_are_present() -> None:
     reader = TaskReader()
     full = reader.read(task(prompt="a fox", n_variants="2", id="task_2"))
     assert (full.task_id, full.prompt, full.n) == ("task_2", "a fox", 2)
@@ -393,7 +399,7 @@ def test_the_fields_that_identify_a_task_are_read_as_far_as_they_are_present() -
     assert (empty.prompt, empty.n) == (None, None)
 
 
-def test_results_are_found_wherever_their_address_is() -> None:
+def test_results_are_read_from_every_field_that_may_contain_their_address() -> None:
     generations = [
         {"url": "https://m/1", "width": 720, "height": "480", "id": "gen_1"},
         {"url": "", "encodings": {"source": {"path": "https://m/2"}}},
@@ -424,7 +430,7 @@ def test_results_of_a_task_that_has_not_succeeded_are_ignored() -> None:
     assert TaskReader().read(task(generations=[{"url": "https://m/1"}])).assets == ()
 
 
-def test_no_row_of_any_shape_makes_the_reader_fail() -> None:
+def test_reading_a_row_of_any_shape_raises_no_exception() -> None:
     """One bad row must not hide the key's other tasks."""
     dice = random.Random(0)
     values: list[Any] = [None, True, 0, -1, 1.5, 1e308, 2**63, "", "x", "1e5", [], [[]], {}, {"type": []},

@@ -1,4 +1,4 @@
-"""Daily caps on images: which orders count, when a count is returned, and that no cap is ever exceeded."""
+"""Daily caps on images: which orders count, when an order no longer counts, and that no cap is exceeded."""
 
 import asyncio
 import datetime as dt
@@ -43,7 +43,7 @@ async def table(database: Database) -> Counter[tuple[str, str]]:
 
 @dataclass
 class Attempt:
-    """An order that was sent, in the model."""
+    """The model's record of an order that was sent."""
 
     backend: str
     day: str
@@ -102,7 +102,7 @@ class Story:
             await self._store.cancel(self._orders[choice % len(self._orders)])
 
     async def _send_all(self, choice: int) -> None:
-        """Send all waiting orders at once, and check that refused ones had no room."""
+        """Send all waiting orders at once, and check that each refused order exceeded a cap."""
         waiting = [each for each in self._orders if each.status is Status.queued]
         targets = [BACKENDS[(choice + number) % 3] for number in range(len(waiting))]
         sent = await asyncio.gather(*(self._send(*each) for each in zip(waiting, targets, strict=True)))
@@ -110,7 +110,7 @@ class Story:
             assert passed or generation.spec.n > self._room(backend)
 
     async def _send(self, generation: Generation, backend: str) -> bool:
-        """Commit an intent; returns whether the caps let it pass."""
+        """Commit an intent; returns whether the caps allow the order."""
         intent = {"backend": backend, "key_id": "key", "intent_at": self._now}
         try:
             await self._recorder.record(generation, generation.state.to(Status.submitting, **intent))
@@ -174,7 +174,7 @@ class Story:
         return (dt.date(1970, 1, 1) + dt.timedelta(days=int(self._now // DAY) - ago)).isoformat()
 
     def _room(self, backend: str) -> int:
-        """How many more images may be ordered at a back end today."""
+        """The number of images that may still be ordered at a back end today."""
         today = {name: self._counted[name, self._day()] for name in BACKENDS}
         return min(IN_ALL - sum(today.values()), OWN.get(backend, IN_ALL) - today[backend])
 
@@ -194,12 +194,14 @@ ACTIONS = ["order", "order", *["step"] * 6, "burst", "cancel", "restart", "hours
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 60)), min_size=30, max_size=60))
-def test_orders_that_may_have_been_registered_count_and_no_cap_is_exceeded(steps: list[tuple[str, int]]) -> None:
+def test_caps_count_all_orders_that_may_have_been_registered_and_are_never_exceeded(
+    steps: list[tuple[str, int]],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(Story(Path(folder)).run(steps))
 
 
-async def test_an_order_that_is_sent_again_counts_again_only_if_the_back_end_accepted_and_lost_it(
+async def test_an_order_that_is_sent_again_counts_twice_only_if_its_task_was_lost(
     database: Database,
 ) -> None:
     counting = Spending(database, Caps(), now=lambda: 20_000 * DAY)
@@ -234,7 +236,7 @@ async def test_an_intent_that_is_not_committed_does_not_count(database: Database
     assert await table(database) == {("first", "2024-10-04"): 1}
 
 
-async def test_returning_an_order_that_an_older_version_sent_never_makes_a_count_negative(database: Database) -> None:
+async def test_requeueing_an_order_of_an_older_version_does_not_reduce_the_count(database: Database) -> None:
     counting = Spending(database, Caps(in_all=1), now=lambda: 20_000 * DAY)
     older, store = Store(database), Store(database, [counting.count], [counting.follow])
     sent_before, sent_now = order(images=4), order()

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def open_store(pool: BlockingPool, path: Path) -> AsyncIterator[Callable[[], Awaitable[Store]]]:
-    """Open the store, again if it was open."""
+    """A function that opens the store. A store that is open is closed first."""
     databases: list[Database] = []
 
     async def open_one() -> Store:
@@ -64,7 +64,7 @@ def same(one: Generation, other: Generation | None) -> bool:
 
 
 async def query(path: Path, statement: str) -> list[Any]:
-    """Run a statement on the file itself."""
+    """Run a statement directly on the database file."""
 
     def run() -> list[Any]:
         with sqlite3.connect(path) as connection:
@@ -132,7 +132,7 @@ async def test_unfinished_generations_are_loaded_in_their_original_sequence(
     assert all(same(one, other) for one, other in zip(expected, found, strict=True))
 
 
-async def test_more_unfinished_generations_than_one_query_takes_are_loaded_with_their_events(store: Store) -> None:
+async def test_more_unfinished_generations_than_fit_one_query_are_loaded_with_their_events(store: Store) -> None:
     everyone = [order() for _ in range(1100)]
     await asyncio.gather(*(store.add(generation) for generation in everyone))
     await asyncio.gather(*(store.record(each, State(), Queued(1), Queued(2)) for each in everyone))
@@ -141,7 +141,7 @@ async def test_more_unfinished_generations_than_one_query_takes_are_loaded_with_
     assert all(list(each.log) == [Queued(1), Queued(2)] for each in found)
 
 
-async def test_followers_see_events_only_after_the_commit_and_never_those_of_a_failed_commit(store: Store) -> None:
+async def test_followers_see_an_event_only_after_a_successful_commit(store: Store) -> None:
     generation, other = order(), order()
     await store.add(generation)
     await store.add(other)
@@ -214,7 +214,7 @@ async def test_images_of_finished_generations_are_found(store: Store) -> None:
     assert not await store.has_image("")
 
 
-async def test_known_tasks_are_those_of_the_same_key(store: Store) -> None:
+async def test_only_tasks_of_the_same_key_are_known(store: Store) -> None:
     for key, task in [("one", "a"), ("one", "b"), ("two", "c"), ("two", None)]:
         generation = order()
         await store.add(generation)
@@ -252,7 +252,7 @@ async def test_waiting_writes_are_committed_together(store: Store) -> None:
     assert len(commits) == 1
     everyone = [order() for _ in range(100)]
     writers = []
-    for generation in everyone:  # while one commit is under way, the next one fills up
+    for generation in everyone:  # during one commit, the writes for the next commit are collected
         writers.append(asyncio.create_task(store.add(generation)))
         await asyncio.sleep(0)
     await asyncio.gather(*writers)
@@ -306,7 +306,7 @@ async def test_an_id_cannot_be_used_twice(store: Store) -> None:
     ],
     ids=["text", "json", "integer"],
 )
-async def test_a_value_that_cannot_be_stored_is_an_error_and_leaves_no_write_waiting(
+async def test_a_value_that_cannot_be_stored_raises_an_error_and_blocks_no_other_write(
     store: Store, state: State
 ) -> None:
     generation, others = order(), [order() for _ in range(5)]
@@ -324,8 +324,8 @@ async def test_a_value_that_cannot_be_stored_is_an_error_and_leaves_no_write_wai
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 5])
-async def test_a_cancelled_writer_leaves_memory_and_disk_the_same(store: Store, rounds: int) -> None:
-    """A later record, such as that of a timeout, must find the next number of the log free."""
+async def test_memory_and_disk_agree_after_a_writer_is_cancelled(store: Store, rounds: int) -> None:
+    """A later record, such as the record of a timeout, must be able to use the next number of the log."""
     generation = order()
     await store.add(generation)
     writer = asyncio.create_task(store.record(generation, State(Status.submitting), Progress(1)))
@@ -340,18 +340,18 @@ async def test_a_cancelled_writer_leaves_memory_and_disk_the_same(store: Store, 
     assert same(generation, await store.find(generation.id))
 
 
-async def test_a_cancelled_order_is_still_committed(store: Store) -> None:
+async def test_an_order_is_committed_even_if_its_writer_is_cancelled(store: Store) -> None:
     generation = order()
     writer = asyncio.create_task(store.add(generation))
     await asyncio.sleep(0)
     writer.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writer
-    await store.add(order())  # committed after it
+    await store.add(order())  # committed after the first order
     assert same(generation, await store.find(generation.id))
 
 
-async def test_closing_commits_waiting_writes(open_store: Callable[[], Awaitable[Store]]) -> None:
+async def test_closing_the_store_commits_waiting_writes(open_store: Callable[[], Awaitable[Store]]) -> None:
     store = await open_store()
     generation = order()
     writer = asyncio.create_task(store.add(generation))
@@ -394,7 +394,7 @@ async def refused(path: Path, pool: BlockingPool) -> str:
     return fault
 
 
-async def test_a_second_store_on_the_same_file_is_refused_and_the_first_keeps_working(
+async def test_a_second_store_on_the_same_file_is_refused_and_the_first_store_keeps_working(
     store: Store, path: Path, pool: BlockingPool
 ) -> None:
     assert "in use by another sora_proxy process" in await refused(path, pool)
@@ -420,7 +420,7 @@ async def test_a_newer_schema_is_refused_and_left_unchanged(store: Store, path: 
 
 
 @pytest.mark.parametrize("content", [b"no database at all " * 100, b"SQLite format 3\0" + bytes(range(1, 200)) * 9])
-async def test_a_file_that_is_not_a_database_is_refused_and_kept(
+async def test_a_file_that_is_not_a_database_is_refused_and_not_changed(
     path: Path, pool: BlockingPool, content: bytes
 ) -> None:
     await asyncio.to_thread(path.parent.mkdir)
@@ -442,7 +442,9 @@ async def test_a_data_folder_that_cannot_be_created_is_refused(tmp_path: Path, p
 
 
 @pytest.mark.parametrize("name", ["100% sure?mode=ro#x", "a b;c&d=e", "ünïcode", "file:x?mode=memory"])
-async def test_a_path_may_hold_any_character(tmp_path: Path, pool: BlockingPool, name: str) -> None:
+async def test_the_path_of_the_database_may_contain_any_character(
+    tmp_path: Path, pool: BlockingPool, name: str
+) -> None:
     path = tmp_path / name / "sora?proxy%20.db"
     database = await asyncio.to_thread(Database, path, pool)
     await database.open()
@@ -461,7 +463,7 @@ async def test_the_files_of_the_database_are_readable_only_by_their_owner(store:
     assert await asyncio.to_thread(lambda: stat.S_IMODE(path.parent.stat().st_mode)) == 0o700
 
 
-async def test_commits_survive_a_power_cut(store: Store) -> None:
+async def test_the_database_uses_a_write_ahead_log_with_full_synchronization(store: Store) -> None:
     def pragmas() -> list[object]:
         with store._database._write_engine.connect() as connection:
             return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
@@ -474,7 +476,7 @@ async def test_readers_cannot_write(store: Store) -> None:
         await store._database.read(lambda connection: connection.exec_driver_sql("DELETE FROM generations"))
 
 
-async def test_a_database_that_was_put_back_and_its_log_are_readable_only_by_their_owner(
+async def test_opening_a_database_makes_its_files_readable_only_by_their_owner(
     store: Store, path: Path, pool: BlockingPool
 ) -> None:
     await store._database.close()

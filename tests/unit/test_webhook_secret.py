@@ -1,4 +1,4 @@
-"""The secret that signs webhooks, configured or kept in its file."""
+"""The secret that signs webhooks, which is configured or stored in a file."""
 
 from pathlib import Path
 
@@ -29,14 +29,14 @@ def test_a_secret_of_another_form_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["whsec_" + "A" * 32, "whsec_" + "A" * 84 + "AA=="])
-def test_a_secret_of_24_to_64_bytes_is_taken(text: str) -> None:
+def test_a_secret_of_24_to_64_bytes_is_accepted(text: str) -> None:
     assert webhook_secret(SecretStr(text)).get_secret_value() == text
 
 
-def test_a_file_that_holds_no_secret_ends_the_start_and_its_content_is_not_shown(tmp_path: Path) -> None:
+def test_the_message_about_a_bad_secret_file_does_not_show_its_content(tmp_path: Path) -> None:
     (tmp_path / "webhook_secret").write_text("MARKED")
     with pytest.raises(
-        ConfigurationError, match=f"webhook_secret: {RULE}. Remove it to have a new one generated"
+        ConfigurationError, match=f"webhook_secret: {RULE}. Remove the file to get a new secret"
     ) as caught:
         webhooks(tmp_path, Redactor(), "*")
     assert "MARKED" not in str(caught.value)
@@ -49,6 +49,6 @@ def test_a_generated_secret_is_masked_in_logs(tmp_path: Path) -> None:
     assert redactor(None, "info", {"event": f"it is {made}"})["event"] == "it is ***"
 
 
-def test_no_secret_is_generated_while_no_host_is_allowed(tmp_path: Path) -> None:
+def test_no_secret_is_generated_if_no_webhook_host_is_allowed(tmp_path: Path) -> None:
     webhooks(tmp_path, Redactor())
     assert list(tmp_path.iterdir()) == []

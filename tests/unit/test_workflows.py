@@ -1,4 +1,4 @@
-"""Workflow files: which are read, when they are read again, and the messages about unusable ones."""
+"""Workflow files: which files are read, when files are read again, and the messages about unusable files."""
 
 import json
 import os
@@ -29,7 +29,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes the two files of a workflow into a folder, each as JSON unless it is a text."""
+    """A function that writes the two files of a workflow. A text is written as it is, other values as JSON."""
 
     def write(name: str = "flux", graph: Any = GRAPH, mapping: Any = MAP) -> Path:
         for ending, content in ((".json", graph), (".map.json", mapping)):
@@ -60,7 +60,7 @@ def fault(folder: Path, name: str = "flux") -> str:
     return workflows.faults[name]
 
 
-# --- Which are read ---------------------------------------------------------------------------------------------------
+# --- Files that are read ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", [None, Path("nothing/there")])
@@ -79,7 +79,7 @@ def test_the_package_has_no_other_files() -> None:
     )
 
 
-def test_the_operators_workflows_come_before_those_of_the_package_and_those_for_edits_last(write: Write) -> None:
+def test_the_operators_workflows_are_listed_first_and_workflows_for_edits_last(write: Write) -> None:
     write("zebra")
     folder = write("an-edit", mapping=MAP | {"image": ["10.image"]})
     assert list(read(folder).workflows) == ["zebra", "text-to-image", "an-edit", *PACKAGE[1:]]
@@ -103,7 +103,7 @@ def test_a_workflow_can_be_switched_off(write: Write) -> None:
     assert dict(workflows.faults) == {}
 
 
-def test_other_files_are_not_read(write: Write) -> None:
+def test_files_that_are_not_workflows_are_not_read(write: Write) -> None:
     folder = write()
     for name in (".hidden.json", "notes.txt", "flux.json~", "flux.png"):
         (folder / name).write_text("{")
@@ -114,7 +114,7 @@ def test_a_byte_order_mark_is_accepted(write: Write) -> None:
     assert workflow(write(graph="\ufeff" + json.dumps(GRAPH), mapping="\ufeff" + json.dumps(MAP))).graph == GRAPH
 
 
-def test_a_folder_that_is_a_file_is_a_fault_and_the_packages_workflows_remain(tmp_path: Path) -> None:
+def test_the_packages_workflows_are_used_if_the_folder_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / "workflows"
     file.write_text("")
     workflows = read(file)
@@ -126,7 +126,7 @@ def test_a_folder_that_is_a_file_is_a_fault_and_the_packages_workflows_remain(tm
     assert dict(workflows.faults) == {}
 
 
-# --- When they are read again -----------------------------------------------------------------------------------------
+# --- Files that are read again ----------------------------------------------------------------------------------------
 
 
 def test_only_files_that_changed_are_read_again(write: Write) -> None:
@@ -141,7 +141,7 @@ def test_only_files_that_changed_are_read_again(write: Write) -> None:
     assert workflows.workflows["a"].slots == {"prompt": (("4", "ckpt_name"),)}
     assert before["a"].slots == {"prompt": (("6", "text"),)}
     graphs = [every["text-to-image"].graph for every in (before, workflows.workflows)]
-    assert graphs[0]["3"] is graphs[1]["3"]  # its file was not read again
+    assert graphs[0]["3"] is graphs[1]["3"]  # the unchanged file was not read again
     assert not workflows.read()
 
 
@@ -152,7 +152,7 @@ def test_a_file_of_the_same_size_is_read_again_after_an_edit(write: Write) -> No
     assert workflows.workflows["flux"].output == "9"
 
 
-def test_a_workflow_comes_and_goes_with_its_files(write: Write, tmp_path: Path) -> None:
+def test_a_workflow_is_added_and_removed_with_its_files(write: Write, tmp_path: Path) -> None:
     workflows = read(tmp_path)
     folder = write()
     assert workflows.read()
@@ -178,7 +178,7 @@ def test_a_repaired_file_is_no_longer_reported_as_a_fault(write: Write) -> None:
 # --- Contents of a map ------------------------------------------------------------------------------------------------
 
 
-def test_a_field_may_have_several_places(write: Write) -> None:
+def test_a_field_may_be_mapped_to_several_inputs(write: Write) -> None:
     mapping = {"prompt": "6.text", "seed": ["3.seed", "5.batch_size"], "image": ["10.image"], "count": "5.batch_size"}
     found = workflow(write(mapping=mapping))
     assert dict(found.slots) == {
@@ -190,14 +190,14 @@ def test_a_field_may_have_several_places(write: Write) -> None:
     assert (found.output, found.max_images) == ("9", 4)
 
 
-def test_the_name_of_an_input_may_have_full_stops_and_that_of_a_node_colons(write: Write) -> None:
+def test_input_names_may_contain_full_stops_and_node_ids_may_contain_colons(write: Write) -> None:
     graph = GRAPH | {"12:6": {"class_type": "New", "inputs": {"texts.text0": ""}}}
     assert workflow(write(graph=graph, mapping={"prompt": "12:6.texts.text0"})).slots == {
         "prompt": (("12:6", "texts.text0"),)
     }
 
 
-def test_without_count_a_workflow_makes_one_image(write: Write) -> None:
+def test_a_workflow_without_count_makes_one_image(write: Write) -> None:
     assert workflow(write()).max_images == 1
     assert workflow(write(mapping=MAP | {"count": "5.batch_size", "max_images": 8})).max_images == 8
 
@@ -297,7 +297,7 @@ def test_all_faults_of_a_map_are_reported_at_once(write: Write) -> None:
     assert [part in told for part in ("prompt: node 6", "seed: node '", "output: node '")] == [True] * 3
 
 
-def test_a_map_must_name_the_output_if_two_nodes_save_images(write: Write) -> None:
+def test_a_map_must_set_the_output_if_two_nodes_save_images(write: Write) -> None:
     graph = GRAPH | {"11": GRAPH["9"]}
     told = fault(write(graph=graph))
     assert "output: must be set, because it is not clear which node is meant;" in told
@@ -305,7 +305,7 @@ def test_a_map_must_name_the_output_if_two_nodes_save_images(write: Write) -> No
     assert workflow(write(graph=graph, mapping=MAP | {"output": "11"})).output == "11"
 
 
-def test_a_workflow_still_makes_images_from_text_if_its_workflow_for_edits_is_faulty(write: Write) -> None:
+def test_a_faulty_workflow_for_edits_does_not_disable_the_workflow_for_text(write: Write) -> None:
     workflows = read(write("image-to-image", "{"))
     assert list(workflows.faults) == ["image-to-image"]
     assert "text-to-image" in workflows.workflows
@@ -316,7 +316,7 @@ def test_a_name_with_unprintable_characters_is_a_fault(write: Write) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_a_file_in_another_encoding_is_reported_as_such(write: Write, encoding: str) -> None:
+def test_a_file_that_is_not_utf_8_is_a_fault(write: Write, encoding: str) -> None:
     folder = write()
     (folder / "flux.json").write_text(
         json.dumps(GRAPH | {"13": {"class_type": "Größe", "inputs": {}}}, ensure_ascii=False), encoding

@@ -1,4 +1,4 @@
-"""Current activity: usage by key and day, the queue, the unfinished generations."""
+"""The routes that show the activity of the server: usage by key and day, the queue, the unfinished generations."""
 
 import math
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ async def usage(request: web.Request) -> web.Response:
 
 @described(Description(answer=Queue))
 async def queue(request: web.Request) -> web.Response:
-    """Retrieve the number of waiting orders of each client at each back end, and the expected wait of a new order.
+    """Retrieve the number of waiting orders of each client at each back end, and the expected wait for a new order.
 
-    An order that several back ends serve waits at each of them. `images_today` counts the images ordered on this UTC
-    day, at each back end and in total; `max_images_per_day` is the cap.
+    An order that several back ends can serve waits at each of them. `images_today` counts the images ordered on the
+    current UTC day, at each back end and in total; `max_images_per_day` is the cap.
     """
     backends, names, spending = request.app[BACKENDS_IN_USE].all, request.app[ACCESS].names, request.app[SPENDING]
     queues = [_queue(backend, names) | _images_today(spending, backend.name) for backend in backends]

@@ -46,7 +46,7 @@ EXAMPLE = {"name": "studio", "kind": "comfyui", "base_url": "http://127.0.0.1:81
 
 @described(Description(body=BackendConfig, example=EXAMPLE, answer=BackendAnswer, status=201))
 async def add(request: web.Request) -> web.Response:
-    """Add a back end with its keys, an object as in `BACKENDS`, and ask it for its models."""
+    """Add a back end with its keys, in the form of an entry of `BACKENDS`, and ask it for its models."""
     config = await read_body(request, _config)
     record = await _changed(request.app[BACKEND_REGISTRY].add(config, request[OPERATOR]), config.name)
     return await _asked(request, record.name, status=201)
@@ -56,8 +56,8 @@ async def add(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Change fields of a back end; null sets a field to its default.
 
-    `options` are merged by name: null removes one, and a header with the value `…`, as it is shown, keeps its value.
-    With `enabled` false it is drained: it finishes its orders and accepts no new ones.
+    `options` are merged by name: null removes an option. A header with the value `…`, as in answers, is not changed.
+    A back end with `enabled` false is drained: it finishes its orders and accepts no new orders.
     """
     name, fields = request.match_info["name"], await read_body(request, dict)
     if unknown := fields.keys() - set(CHANGEABLE):
@@ -71,7 +71,7 @@ async def change(request: web.Request) -> web.Response:
 
 @described(Description(answer=BackendDeleted))
 async def delete(request: web.Request) -> web.Response:
-    """Delete a back end that has no orders, and its keys. A back end that the configuration names can't be deleted."""
+    """Delete a back end that has no orders, and its keys. A back end in the configuration can't be deleted."""
     name = request.match_info["name"]
     await request.app[BACKEND_REGISTRY].remove(name, request[OPERATOR])
     return json_response({"name": name, "deleted": True})
@@ -88,7 +88,7 @@ def _config(fields: dict[str, Any]) -> BackendConfig:
 
 
 async def _changed(change: Any, name: str) -> BackendRecord:
-    """Wait for a change of a back end; returns its record. Raises ClientError."""
+    """Wait for a change to a back end, and return the new record. Raises ClientError."""
     try:
         record: BackendRecord = await change
     except ValidationError as error:

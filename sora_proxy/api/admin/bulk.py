@@ -33,7 +33,7 @@ class Batch(Body):
 
 
 class ImportText(Body):
-    """`text` holds a line `token,name,weight,max_rpm,max_concurrent,proxy` per key; a token alone is enough."""
+    """`text` has one line `token,name,weight,max_rpm,max_concurrent,proxy` per key; a token alone is enough."""
 
     text: str
     dry_run: bool = False
@@ -71,7 +71,7 @@ def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
     Description(body=ImportText, example={"text": "{token},second account", "dry_run": True}, answer=ImportOutcome)
 )
 async def import_text(request: web.Request) -> web.Response:
-    """Add the keys of a text, one per line, and return the result of each line; `dry_run` changes nothing."""
+    """Add the keys in a text, one per line, and return the result of each line. With `dry_run`, nothing is added."""
     dry_run, lines = await read_body(request, _read_text)
     registry, seen = request.app[KEY_REGISTRY], set[str]()
     registry.check_open()

@@ -1,4 +1,4 @@
-"""What operators see of a key: its configuration, its state and the reason for it. Tokens are never shown."""
+"""What operators see of a key: its configuration, its state and the reason for the state. Tokens are never shown."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ STATES = ("ready", "busy", "resting", "quarantined", "disabled")
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """The state of a key. `until` is wall-clock time; None: no fixed end."""
+    """The state of a key. `until` is a wall-clock time; None if the end is not known."""
 
     state: str
     why: str | None = None
@@ -73,7 +73,7 @@ def status_of(key: Key, moment: Moment) -> KeyStatus:
         if (until := circuit.ready_at(key)) > moment.loop:
             return _status("resting", circuit.cooldown.why, _wall_time(until, moment))
     if key.ready_at() == math.inf:
-        return KeyStatus("busy", "The key has reached its limit of tasks.")
+        return KeyStatus("busy", "The key has reached its task limit.")
     if key.rate_ready_at() > moment.loop:
         return KeyStatus("busy", "The key has reached its max_rpm.", _wall_time(key.rate_ready_at(), moment))
     return KeyStatus("ready")

@@ -25,7 +25,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 
 class KeyAddition(UpstreamKey):
-    """A new key. `backend` names the back end that it is for."""
+    """A new key. `backend` is the name of its back end."""
 
     backend: str | None = None
 
@@ -35,7 +35,7 @@ KeyChange = change_of("KeyChange", UpstreamKey, UpstreamKey.model_fields)
 
 @described(Description(query={"state": "return only keys in this state", **PAGES}, answer=KeyList))
 async def list_keys(request: web.Request) -> web.Response:
-    """List the keys in the order in which they were added; `state` selects those in one state."""
+    """List the keys in the order in which they were added; `state` selects the keys in that state."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     state = request.query.get("state")
     if state is not None and state not in STATES:
@@ -55,7 +55,7 @@ async def list_keys(request: web.Request) -> web.Response:
 
 @described(Description(answer=KeyAnswer))
 async def retrieve(request: web.Request) -> web.Response:
-    """Retrieve one key, with its state and the reason for it."""
+    """Retrieve one key, with its state and the reason for the state."""
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
@@ -63,7 +63,7 @@ async def retrieve(request: web.Request) -> web.Response:
     Description(body=KeyAddition, example={"key": "{token}", "name": "second account"}, answer=KeyAnswer, status=201)
 )
 async def add(request: web.Request) -> web.Response:
-    """Add a key, an object as in the key file. If there are several back ends, `backend` names one."""
+    """Add a key, in the form of an entry of the key file. If there are several back ends, `backend` must name one."""
     addition = await read_body(request, KeyAddition.model_validate)
     backend = _backend_of(request, addition)
     config = UpstreamKey(**{name: getattr(addition, name) for name in UpstreamKey.model_fields})
@@ -89,7 +89,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
 async def change(request: web.Request) -> web.Response:
     """Change fields of a key; null sets a field to its default.
 
-    A header with the value `…`, as it is shown, keeps its current value.
+    A header with the value `…`, as in answers, is not changed.
     """
     fields = await read_body(request, dict)
     return _view(request, await change_key(request, request.match_info["id"], fields))
@@ -97,7 +97,7 @@ async def change(request: web.Request) -> web.Response:
 
 @described(Description(answer=KeyDeleted))
 async def delete(request: web.Request) -> web.Response:
-    """Delete a key that has no running task. A key that the configuration contains can't be deleted."""
+    """Delete a key that has no running task. A key that its source still contains can't be deleted."""
     key_id = request.match_info["id"]
     await request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
     return json_response({"id": key_id, "deleted": True})
@@ -105,7 +105,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(answer=KeyTest))
 async def test(request: web.Request) -> web.Response:
-    """Test a key by a free call to the back end."""
+    """Test a key with a free call to the back end."""
     return json_response(await test_key(request, request.match_info["id"]))
 
 
@@ -135,7 +135,7 @@ async def revive_key(request: web.Request, key_id: str) -> None:
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
-    """Ask the back end whether a key works. A working key is revived; a fault has its usual effect."""
+    """Ask the back end whether a key works. A working key is revived; a fault affects the key as during an order."""
     backend, key = _in_use(request, key_id)
     pool, account = backend.keys, backend.keys.account(key)
     try:

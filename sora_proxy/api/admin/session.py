@@ -27,11 +27,11 @@ class Login(Body):
 
 @described(Description(body=Login, example={"key": "$ADMIN_KEY"}, answer=Session))
 async def login(request: web.Request) -> web.Response:
-    """Start a session. After too many wrong keys, the address of the client has to wait."""
-    # This needs no key, so only a small body is read.
+    """Start a session. After too many wrong keys, clients at the same address have to wait."""
+    # This route is open to all, so only a small body is read.
     given = await read_body(request.clone(client_max_size=MAX_LOGIN_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)
-    # Nothing is awaited before the key is checked, so that simultaneous attempts are all counted.
+    # Nothing is awaited before the key is checked, so that all simultaneous attempts are counted.
     if seconds := limit.wait(address):
         message = "Too many logins failed. Try again later."
         raise ClientError(message, code="rate_limit_exceeded", retry_after=seconds)

@@ -1,4 +1,4 @@
-"""`/admin/api/settings`: the options that may change while the server runs."""
+"""`/admin/api/settings`: the options that operators can change while the server is running."""
 
 from aiohttp import web
 
@@ -22,7 +22,7 @@ async def retrieve(request: web.Request) -> web.Response:
 
 @described(Description(example={"IMAGE_LOCALIZATION": True}, answer=Options))
 async def change(request: web.Request) -> web.Response:
-    """Change options, all of them or none; null restores the value of the environment or the default."""
+    """Change all given options, or none if one is invalid; null restores the environment's value or the default."""
     changes = await read_body(request, dict)
     await request.app[SETTINGS].change(changes, request[OPERATOR])
     return await retrieve(request)

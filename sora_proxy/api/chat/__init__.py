@@ -1,1 +1,1 @@
-"""Chat completions: ordering them, streaming them, and access to stored ones."""
+"""Chat completions: the routes that order images, the streams, and access to stored completions."""

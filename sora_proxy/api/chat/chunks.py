@@ -1,4 +1,4 @@
-"""A generation as the chunks of a chat stream: a pure function of its log, its options and the origin of links.
+"""Makes the chunks of a chat stream. They depend only on the generation's log, the options and the origin of links.
 
 Every chunk has a `sequence_number`. The chunks of the log's event N are numbered from 10 * N, and the first chunk, with
 the role, is number 0. So a stream that was cut after any chunk can be resumed later, even by another process, without
@@ -34,7 +34,7 @@ class ChunkOptions:
 
 
 class ChatChunks:
-    """Makes the chunks of one stream, as JSON, from all events of the log, without those that the client has."""
+    """Makes the chunks of one stream, as JSON, from all events of the log, except those that the client already has."""
 
     def __init__(self, generation: Generation, options: ChunkOptions, origin: str) -> None:
         self._generation = generation
@@ -49,24 +49,24 @@ class ChatChunks:
         # The fields that all chunks share are serialised once.
         self._head = orjson.dumps(common)[:-1] + b',"sequence_number":'
         self._usage = b',"usage":null' if options.include_usage else b""
-        # All the mutable state: the numbers of the last event and of the last chunk, whether a <think> block is open.
+        # All the mutable state: the numbers of the last event and of the last chunk; whether a <think> block is open.
         self._event = 0
         self.last_number = max(options.after, 0)
         self._thinking = False
 
     def role(self) -> list[bytes]:
-        """The chunk before all events."""
+        """The first chunk of the stream, which precedes all events."""
         return self._chunks(0, [self._delta(role="assistant", content="")])
 
     def of(self, event: Event) -> list[bytes]:
-        """The chunks of the log's next event. If it is a failure, the error object follows, which has no number."""
+        """The chunks of the log's next event. After a failure, the error object follows, without a number."""
         self._event += 1
         chunks = self._chunks(self._event * NUMBERS_PER_EVENT, self._bodies(event))
         failed = failure_of(event)
         return [*chunks, _error(failed)] if failed and not self._options.finish_failed else chunks
 
     def cut(self, code: str, message: str) -> list[bytes]:
-        """The end of a stream whose generation continues. It is not in the log, so it repeats the last number."""
+        """The end of a stream whose generation continues. It is not in the log, so it has the last chunk's number."""
         text = [self._numbered(self.last_number, body) for body in self._text(message)]
         return [*text, _error(Failed(code, message))]
 
@@ -91,7 +91,7 @@ class ChatChunks:
                 if lines := missing(self._generation):
                     yield self._delta(content="\n\n" + "\n\n".join(lines))
                 yield self._delta(finish_reason="stop")
-                if self._options.include_usage:  # other clients fail on a chunk without choices
+                if self._options.include_usage:  # without having asked for it, clients fail on this chunk
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage_of(self._generation))
             case _ if failed := failure_of(event):
                 yield from self._text(f"The image could not be made. {failed.message}")

@@ -1,4 +1,4 @@
-"""A generation as a chat completion."""
+"""Makes the chat completion of a generation."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def completion(generation: Generation, origin: str, *, only_error: bool = False)
     """The whole answer for a generation in any state. Links to stored images begin with `origin`.
 
     `finish_reason` is `stop`; for a client that polls, it can also be `processing`, `error` or `content_filter`. With
-    `only_error`, a refusal is `error` too.
+    `only_error`, a refusal is also reported as `error`, not as `content_filter`.
     """
     content, finish_reason, refusal = _state(generation, origin, only_error=only_error)
     return {
@@ -59,7 +59,7 @@ def late_failure(generation: Generation, failed: Failed, origin: str) -> dict[st
 
 
 def _state(generation: Generation, origin: str, *, only_error: bool) -> tuple[str, str, str | None]:
-    """Content, finish reason and refusal."""
+    """The content, the finish reason and the refusal."""
     if failed := generation.failure:
         refused = failed.code == REFUSED and not only_error
         return failed.message, "content_filter" if refused else "error", failed.message

@@ -21,7 +21,7 @@ SIDE = range(64, 2049)  # pixels
 
 
 def _background(value: Any) -> Any:
-    """Check a value of either type, with one message for both."""
+    """Check a boolean or a string, with one message for both types."""
     if value in (None, "auto", ""):
         return False
     if isinstance(value, bool) or value in get_args(Background):
@@ -34,15 +34,15 @@ class StreamOptions(Lenient):
 
 
 class ChatRequest(Parameters):
-    """An order. With SDKs, `size` and `background`, which OpenAI does not have, go into `extra_body`. Other fields are
-    ignored."""
+    """An order. In SDKs, `size` and `background`, which OpenAI's chat API does not define, belong in `extra_body`.
+    Fields that are not listed here are ignored."""
 
     messages: Annotated[
         list[Message],
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The chat. The last message of the user is the prompt; it may contain reference images.",
+            description="The conversation. The last user message is the prompt; it may contain reference images.",
         ),
     ]
     model: ModelName = None
@@ -58,7 +58,7 @@ class ChatRequest(Parameters):
             "background of the images."
         ),
         BeforeValidator(_background),
-    ] = False  # type: ignore[assignment]  # it has two meanings here
+    ] = False  # type: ignore[assignment]  # `background` has two meanings here
     size: Annotated[
         str,
         Field(description="The size of the images: `auto`, or width and height such as `720x480`."),
@@ -71,12 +71,12 @@ class ChatRequest(Parameters):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters that are set. `background` is a parameter only if it is a text."""
+        """The parameters that are set. `background` is a parameter only if it is a string."""
         return {name: value for name, value in super().parameters.items() if not isinstance(value, bool)}
 
     @property
     def dimensions(self) -> tuple[int, int] | None:
-        """Width and height in pixels; None for any. Raises ClientError."""
+        """Width and height in pixels; None for `auto`. Raises ClientError."""
         if self.size == "auto":
             return None
         found = SIZE.fullmatch(self.size)
@@ -93,7 +93,7 @@ class MetadataRequest(Lenient):
 
 
 def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
-    """Parse a request's body. It may be large: call this on a thread. `model` overrides the body's model.
+    """Parse a request's body, on a thread, since the body may be large. `model` overrides the body's model.
 
     Raises ClientError, which names the field.
     """

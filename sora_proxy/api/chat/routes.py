@@ -49,7 +49,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         if isinstance(order.prompt, str):
             return await answer_with_text(request, chat, model.id, order.messages, order.prompt)
         generation = await _place(request, order, model, order.prompt)
-        del order  # frees the memory, since its images are on disk now
+        del order  # frees the memory, since the images are on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     origin = public_origin(request)
     with waiting_for(request, generation):
@@ -61,9 +61,9 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """The parts of a request's body that are needed; the body itself may be large.
+    """The parts of a request's body that are still needed after parsing; the body itself may be large.
 
-    If the request is a side call, `prompt` is the answer to it. `messages` is empty if they are not needed.
+    If the request is a side call, `prompt` is the answer to it. `messages` is empty if the messages are not needed.
     """
 
     chat: ChatRequest

@@ -1,6 +1,6 @@
-"""Stored completions: retrieving, annotating, deleting and listing them, and listing their messages.
+"""The routes that retrieve, annotate, delete and list stored completions, and list their messages.
 
-Any completion can be retrieved by its id; the list contains those that were ordered with `"store": true`.
+Any completion can be retrieved by its id; the list contains only those that were ordered with `"store": true`.
 """
 
 import re
@@ -34,20 +34,20 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import MessageText, Page
 
 PAGE = {
-    "after": "begin after this id, the last one of the previous page",
-    "limit": "the number of entries in the page",
+    "after": "begin after the entry with this id, which is the last of the previous page",
+    "limit": "the maximum number of entries in the page",
     "order": "`asc`: oldest first; `desc`: newest first",
 }
 FILTERS = {
     "model": "return only completions of this model",
     "metadata[key]": "return only completions with this value in their metadata",
 }
-UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain these
+UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain these characters
 
 
 @described(
     Description(
-        query={"stream": "`true`: return it as a stream", "starting_after": "begin after the chunk of this number"},
+        query={"stream": "`true`: return a stream", "starting_after": "begin after the chunk with this number"},
         answer=ChatCompletion,
         media=(JSON, EVENTS),
     )
@@ -55,7 +55,7 @@ UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain t
 async def retrieve(request: web.Request) -> web.StreamResponse:
     """Retrieve a completion in any state.
 
-    With `stream=true`, its stream, from the beginning or after the chunk that `starting_after` names.
+    With `stream=true`, the answer is a stream: from the beginning, or after the chunk number `starting_after`.
     """
     try:
         generation, origin = await find(request), public_origin(request)
@@ -101,7 +101,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(query=PAGE, answer=StoredMessageList))
 async def list_messages(request: web.Request) -> web.Response:
-    """List the messages of a completion; if they were not stored, only its prompt."""
+    """List the messages of a completion, or only its prompt if the messages were not stored."""
     generation = await find(request)
     stored = await request.app[CONVERSATIONS].messages(generation.id) or [MessageText("user", generation.spec.prompt)]
     messages = [
@@ -123,7 +123,7 @@ def _response(request: web.Request, generation: Generation, origin: str) -> web.
 
 
 def _page(request: web.Request, *, maximum: int = MAX_LIMIT) -> tuple[Page, int]:
-    """The requested page and its limit. The page is one item longer, to show whether more follow."""
+    """The requested page and its limit. The page has one item more than the limit, which shows whether more follow."""
     query = request.query
     order = query.get("order", "asc")
     if order not in ("asc", "desc"):

@@ -1,4 +1,4 @@
-"""One streamed chat answer: the events of the log as chunks, with heartbeats while there are none."""
+"""Streams a chat answer: the events of the log as chunks, with heartbeats while there are no events."""
 
 from collections.abc import AsyncIterable, Sequence
 from contextlib import aclosing
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class ChatStream:
-    """Streams a generation from its beginning, or the identical rest of a stream that was cut."""
+    """Streams a generation from its beginning, or resumes a stream that was cut, with identical content."""
 
     def __init__(
         self, request: web.Request, generation: Generation, origin: str, *, include_usage: bool, after: int = -1
@@ -60,7 +60,7 @@ class ChatStream:
         return await self._stream.end(self._chunks.cut(why.code, why.message), done=False)
 
     async def _send(self, chunks: list[bytes]) -> None:
-        """Send chunks, or a heartbeat if there are none, for example if the client already has them."""
+        """Send chunks, or a heartbeat if there are no chunks, for example if the client already has all of them."""
         if chunks:
             await self._stream.send(chunks)
         else:

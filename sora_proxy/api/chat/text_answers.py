@@ -1,4 +1,4 @@
-"""Answers to chat requests with a text from this server, without a generation. Nothing is stored."""
+"""Answers chat requests with a text from this server, without a generation. Nothing is stored."""
 
 import time
 from collections.abc import Iterator, Sequence

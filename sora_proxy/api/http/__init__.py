@@ -1,1 +1,1 @@
-"""The layer around every request: access, headers, bodies, and the forms of answers."""
+"""The HTTP layer around every request: access, headers, bodies, and the formats of answers."""

@@ -1,4 +1,4 @@
-"""Answers: JSON by orjson, and the one shape of all errors."""
+"""Makes JSON answers, and gives all errors the same shape."""
 
 from typing import Any
 
@@ -35,14 +35,14 @@ def error_response(error: Exception) -> web.Response:
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """The error object alone, for an answer with several outcomes."""
+    """Only the error object, for an answer that contains the outcomes of several actions."""
     return _body(refusal_of(error))
 
 
 def failure_response(failed: Failed) -> web.Response:
     """The answer to a request that waited for a generation which then failed.
 
-    Its headers keep SDKs from retrying, which would order and pay again.
+    Its headers prevent SDKs from retrying, since a retry would order and pay again.
     """
     meaning = meaning_of(failed.code)
     return json_response(error_object(failed.message, code=failed.code), status=meaning.status, headers=meaning.headers)

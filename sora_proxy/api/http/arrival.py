@@ -1,4 +1,4 @@
-"""Request bodies as they arrive: read only when they are needed, within bounds of time and size.
+"""Request bodies as they arrive: read only when they are needed, within limits on time and size.
 
 A client that sends `Expect: 100-continue` is asked for its body only after the request has been checked.
 """
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from sora_proxy.api.http.refusals import ClientError
 
-IDLE_SECONDS = 30.0  # until the next byte
+IDLE_SECONDS = 30.0  # the longest wait for the next byte
 MAX_ARRIVAL_SECONDS = 300.0
 T = TypeVar("T")
 
@@ -25,8 +25,8 @@ async def continue_later(_request: web.Request) -> None:
 async def arriving(request: web.Request) -> AsyncIterator[None]:
     """A context for code that reads a body, each piece with `in_time`.
 
-    Raises ClientError if the body is compressed or arrives too slowly, HTTPRequestEntityTooLarge if its Content-Length
-    is too large.
+    Raises ClientError if the body is compressed or arrives too slowly, and HTTPRequestEntityTooLarge if its
+    Content-Length is too large.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         message = "The request body must be sent without a Content-Encoding."

@@ -1,4 +1,4 @@
-"""Images as base64, piece by piece, so that no image is in memory as a whole in base64."""
+"""Encodes images as base64 piece by piece, so that the base64 of a whole image is never in memory."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,7 +11,7 @@ PIECE_BYTES = 72 * 2**10  # a multiple of three, so that the encoded pieces can 
 
 
 async def base64_pieces(image: Path | memoryview, threads: BlockingPool) -> AsyncGenerator[bytes, None]:
-    """The encoding of a file, or of bytes in memory."""
+    """The base64 of a file, or of bytes in memory."""
     offset, more = 0, True
     while more:
         encoded, more = await threads.run(Work.send, _piece, image, offset)
@@ -20,7 +20,7 @@ async def base64_pieces(image: Path | memoryview, threads: BlockingPool) -> Asyn
 
 
 def _piece(image: Path | memoryview, offset: int) -> tuple[bytes, bool]:
-    """The encoding of one piece, and whether another follows."""
+    """The base64 of one piece, and whether another piece may follow."""
     content = image[offset : offset + PIECE_BYTES] if isinstance(image, memoryview) else _read(image, offset)
     return b64encode(content), len(content) == PIECE_BYTES
 

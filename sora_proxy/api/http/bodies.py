@@ -1,4 +1,4 @@
-"""Request bodies. Large ones hold images: they are parsed on threads, and only a few at a time are in memory."""
+"""Request bodies. Large bodies contain images: they are parsed on threads, and only a few are in memory at a time."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,9 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
     """The request's body, parsed by `parse`. A large body waits for a slot, and must be dropped when the block ends.
-    Only the bytes received count, not the size in the header, so that a slow body does not keep others waiting.
+
+    A body counts as large only when more than `MAX_PARSED_ON_LOOP` bytes have arrived, whatever its Content-Length.
+    So a client that sends hardly anything occupies no slot.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):
@@ -29,7 +31,10 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
 
 
 async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
-    """Read more than `enough` bytes or to the end; returns whether it was reached. `request.read` would keep a copy."""
+    """Read until the body ends, or until more than `enough` bytes have arrived. Returns whether the body has ended.
+
+    `request.read` is not used, because it would keep a copy.
+    """
     size = sum(map(len, chunks))
     async with arriving(request):
         while size <= enough:

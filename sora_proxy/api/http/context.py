@@ -1,6 +1,6 @@
 """The typed keys of the application and of requests for the layer around every request.
 
-Nothing in here imports orders: this layer does not depend on what a request is for.
+This module imports nothing about orders: the layer does not depend on the purpose of a request.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from sora_proxy.operators.runtime_settings import RuntimeSettings
 from sora_proxy.operators.sessions import Sessions
 from sora_proxy.settings.access import Access
 
-SETTINGS = web.AppKey("settings", RuntimeSettings)  # the only source: some options change at run time
+SETTINGS = web.AppKey("settings", RuntimeSettings)  # always read options from here: some change at run time
 ACCESS = web.AppKey("access", Access)
 SESSIONS = web.AppKey("sessions", Sessions)
 INSTANCE = web.AppKey("instance", str)  # the mark of this server in its requests to back ends
@@ -30,6 +30,6 @@ STARTED = web.RequestKey("started", float)
 BEGUN = web.RequestKey("begun", bool)  # the status has been sent
 CLIENT = web.RequestKey("client", str)
 VIA: web.RequestKey[tuple[str, ...]] = web.RequestKey("via")  # the marks of the servers that the request came through
-# Makes the headers about the answer's order, when they are sent.
+# A function that is called when the answer is sent, and returns the headers about the order.
 ORDER_HEADERS: web.RequestKey[Callable[[], dict[str, str]]] = web.RequestKey("order_headers")
 OPERATOR = web.RequestKey("operator", Actor)

@@ -1,6 +1,6 @@
-"""CORS: the access of browser pages from other origins, which is denied unless `CORS_ORIGINS` names the origin.
+"""CORS: access for browser pages from other origins. It is denied unless `CORS_ORIGINS` lists the origin.
 
-The admin routes are never open to them.
+Pages from other origins can never use the admin routes.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The credentials of a request, which are compared in constant time, and their holder."""
+"""Finds the client or operator that sent a request. Credentials are compared in constant time."""
 
 import hmac
 
@@ -11,7 +11,7 @@ from sora_proxy.operators.audit import Actor
 
 
 def client_of(request: web.Request) -> str:
-    """The fingerprint of the request's key.
+    """The fingerprint of the client key in the request.
 
     Raises ClientError for an unknown key.
     """

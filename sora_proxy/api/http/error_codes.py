@@ -1,7 +1,7 @@
 """The table of all error codes that clients can get: status, retry, and advice.
 
-Answers take status and headers from it, the API's document its descriptions, and tests compare it with
-`docs/errors.md` and with the codes that the program uses.
+Answers take their status and headers from this table, and the API's document takes its descriptions. Tests compare the
+table with `docs/errors.md` and with the codes that the program uses.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from enum import StrEnum
 
 
 class Retry(StrEnum):
-    """Whether a client should send the same request again. OpenAI's SDKs decide by the status, unless the header
-    `x-should-retry` decides."""
+    """Whether a client should send the same request again. OpenAI's SDKs follow the header `x-should-retry`,
+    and otherwise decide by the status."""
 
-    no = "no"  # it would be refused again
-    never = "no (`x-should-retry: false`)"  # the SDKs would repeat it, and might order and pay twice
+    no = "no"  # the request would be refused again
+    never = "no (`x-should-retry: false`)"  # because of the status, SDKs would otherwise retry, and might order twice
     later = "after `Retry-After`"
     yes = "yes"
 
@@ -57,7 +57,9 @@ ERROR_CODES = {
     "invalid_json": ErrorCode(400, Retry.no, "Send one JSON object."),
     "invalid_body": ErrorCode(400, Retry.no, "Send a complete body. A form must be valid multipart."),
     "invalid_request": ErrorCode(400, Retry.no, "Send a valid HTTP request."),
-    "invalid_image": ErrorCode(400, Retry.no, "Send other or fewer reference images: PNG, JPEG, WebP or GIF."),
+    "invalid_image": ErrorCode(
+        400, Retry.no, "Send different or fewer reference images. They must be PNG, JPEG, WebP or GIF."
+    ),
     "webhook_refused": ErrorCode(400, Retry.no, "Use an address on a host listed in `WEBHOOK_ALLOW`."),
     "previous_response_not_found": ErrorCode(400, Retry.no, "Use the id of a response of the same client key."),
     "previous_response_without_picture": ErrorCode(400, Retry.no, "Use a response whose image is stored here."),
@@ -72,31 +74,33 @@ ERROR_CODES = {
     "model_not_found": ErrorCode(404, Retry.no, "Use a model from `/v1/models`."),
     "method_not_allowed": ErrorCode(405, Retry.no, "Use a method listed in the `Allow` header."),
     "request_timeout": ErrorCode(408, Retry.yes, "Send the body faster, without long pauses."),
-    "conflict": ErrorCode(409, Retry.never, "Wait until the generation has ended. For a key, enable its back end."),
-    "backend_exists": ErrorCode(409, Retry.no, "Change the back end that has this name."),
+    "conflict": ErrorCode(409, Retry.never, "Wait until the generation has ended, or enable the key's back end."),
+    "backend_exists": ErrorCode(409, Retry.no, "Change the existing back end, or use another name."),
     "backend_has_source": ErrorCode(409, Retry.never, "Remove the back end from the configuration, or disable it."),
     "backend_in_use": ErrorCode(409, Retry.never, "Disable the back end, and delete it when its orders have ended."),
-    "key_exists": ErrorCode(409, Retry.no, "Change the upstream key that has this token."),
+    "key_exists": ErrorCode(409, Retry.no, "Change the existing upstream key, which has the same token."),
     "key_has_source": ErrorCode(409, Retry.never, "Remove the upstream key from its source, or disable it."),
     "key_in_use": ErrorCode(409, Retry.never, "Disable the upstream key, and delete it when its tasks have ended."),
     "simulator_in_use": ErrorCode(
-        409, Retry.never, "Configure a back end, or set `UPSTREAM=simulator`, and restart. Then add it."
+        409,
+        Retry.never,
+        "Configure a back end and restart. To add keys to the simulator, set `UPSTREAM=simulator` and restart.",
     ),
     "request_too_large": ErrorCode(413, Retry.no, "Send a smaller body."),
-    "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed, and to the admin API as JSON."),
+    "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed. The admin API needs JSON."),
     # The server can't take the request now. Nothing was ordered, except perhaps before an `internal_error`.
     "rate_limit_exceeded": ErrorCode(
-        429, Retry.later, "Wait as long as `Retry-After` says. Operators can add upstream keys."
+        429, Retry.later, "Wait for the time in `Retry-After`. Operators can add upstream keys."
     ),
     "insufficient_quota": ErrorCode(
         429, Retry.never, "Order again on the next UTC day. Operators can raise the cap named in the message."
     ),
-    "internal_error": ErrorCode(500, Retry.never, "Report it with the answer's `x-request-id`."),
+    "internal_error": ErrorCode(500, Retry.never, "Report the error with the answer's `x-request-id`."),
     "no_upstream_key": ErrorCode(503, Retry.never, "Operators have to add or replace upstream keys."),
     "models_not_listed": ErrorCode(
         503, Retry.later, "Wait. Operators should check that each back end can be reached.", retry_after=5
     ),
-    "overloaded": ErrorCode(503, Retry.later, "Wait. The server does not accept orders now.", retry_after=5),
+    "overloaded": ErrorCode(503, Retry.later, "Wait. The server is not accepting orders at present.", retry_after=5),
     "storage_unavailable": ErrorCode(503, Retry.later, "Wait. Operators should check the disk.", retry_after=10),
     # The generation failed or was cancelled.
     "cancelled": ErrorCode(400, Retry.never, "Order again if the image is still wanted."),
@@ -129,11 +133,11 @@ ERROR_CODES = {
     "generation_timeout": ErrorCode(
         504, Retry.never, "Retrieve the order later, if the message says that it continues."
     ),
-    # These are only sent in streams.
+    # This code is sent only in streams.
     "server_stopping": ErrorCode(503, Retry.never, "Resume the stream at the address in the message."),
 }
 
 
 def meaning_of(code: str) -> ErrorCode:
-    """The meaning of a code. A code from an older version that is stored with a failure counts as `upstream_error`."""
+    """The meaning of a code. A stored code of an older version counts as `upstream_error`."""
     return ERROR_CODES.get(code, ERROR_CODES["upstream_error"])

@@ -1,4 +1,4 @@
-"""Multipart forms of image uploads: images are written to disk as they arrive, all other parts are small."""
+"""Multipart forms with image uploads. Images are written to disk as they arrive; all other parts are small."""
 
 import contextlib
 import itertools
@@ -20,8 +20,8 @@ CHUNK_BYTES = 2**16
 
 @dataclass(slots=True)
 class Form:
-    """The content of a form: its texts by name, and its files, which are not checked yet, by the names of their
-    parts."""
+    """The content of a form: its texts and its files, both by the names of their parts. The files are not checked
+    yet."""
 
     texts: dict[str, str] = field(default_factory=dict)
     files: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -29,7 +29,7 @@ class Form:
 
 @contextlib.asynccontextmanager
 async def read_form(request: web.Request, *, files: Collection[str]) -> AsyncIterator[Form]:
-    """Read a form in which the parts named in `files`, also as `name[]`, are files and all others are texts.
+    """Read a form. Parts with a name in `files`, perhaps followed by `[]`, are files; all other parts are texts.
 
     The files exist until the block ends. Raises ClientError.
     """
@@ -69,7 +69,7 @@ async def _file(request: web.Request, part: BodyPartReader, uploads: list[Path])
     async for chunk in _chunks(request, part):
         await request.app[MEDIA].append(upload, chunk)
         size += len(chunk)
-    if not size and not part.filename:  # browsers send this if no file was chosen
+    if not size and not part.filename:  # browsers send such a part if no file was chosen
         await request.app[MEDIA].discard(upload)
         uploads.remove(upload)
 

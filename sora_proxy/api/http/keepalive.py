@@ -1,7 +1,8 @@
-"""JSON answers that take long: heartbeats keep proxies from closing the silent connection.
+"""JSON answers that take a long time. Heartbeats keep proxies from closing the silent connection.
 
 For `KEEPALIVE_AFTER` seconds the status is held back, so that an early failure gets its own status. Then 200 is sent,
-and a space every `HEARTBEAT_INTERVAL`, which JSON ignores. From then on, only the body can report a failure.
+followed by a space, which JSON parsers skip, every `HEARTBEAT_INTERVAL`. From then on, only the body can report a
+failure.
 """
 
 import asyncio
@@ -16,7 +17,8 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.slow_readers import written_in_time
 from sora_proxy.background import start_task
 
-# The time in which OpenAI's SDKs expect an answer before they retry: sent by Python's always, by Node's if it is set.
+# The headers in which OpenAI's SDKs send their timeout. The SDK for Python always sends it; the SDK for Node sends it
+# if the timeout is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
 DURATION = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
 MARGIN_SECONDS = 5.0  # so that an answer reaches the client in time
@@ -56,7 +58,7 @@ class LongAnswer:
             end.cancel()
 
     async def write(self, data: bytes) -> None:
-        """Send a piece of the answer, with the status before the first one."""
+        """Send a piece of the answer, with the status before the first piece."""
         if self._response is None:
             self._response = web.StreamResponse(headers=self._headers)
             self._response.content_type = "application/json"
@@ -64,7 +66,7 @@ class LongAnswer:
         await written_in_time(self._request, self._response.write(data))
 
     async def end(self, body: bytes = b"", headers: dict[str, str] | None = None) -> web.StreamResponse:
-        """The answer with this body, or the rest of one that has begun.
+        """End the answer with this body, or with this rest of a body that has begun.
 
         `headers` are added if the status has not been sent yet.
         """

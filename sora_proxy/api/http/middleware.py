@@ -1,4 +1,4 @@
-"""The middleware of all requests: a request id, one log line, errors in one shape, access."""
+"""The middleware of all requests: it sets an id, logs one line, checks access, and gives errors one shape."""
 
 import re
 import secrets
@@ -25,7 +25,7 @@ SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 @web.middleware
 async def request_context(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, which is in every log line and in the answer, and log when it has ended."""
+    """Give the request an id, which is in every log line and in the answer, and log the end of the request."""
     given = request.headers.get("x-request-id", "")
     request_id = given if SAFE_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
     request[REQUEST_ID], request[STARTED] = request_id, time.monotonic()
@@ -35,7 +35,7 @@ async def request_context(request: web.Request, handler: Handler) -> web.StreamR
             response = await handler(request)
             status = response.status
         finally:
-            # Without a status, the client has disconnected. The query is not logged: it may contain anything.
+            # The status is None if the client has disconnected. The query is not logged: it may contain anything.
             seconds = round(time.monotonic() - request[STARTED], 3)
             facts = {"method": request.method, "path": request.path[:200], "status": status, "seconds": seconds}
             if request.path.startswith("/health"):
@@ -55,7 +55,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
-        response.set_status(error.status)  # aiohttp has statuses without an error code
+        response.set_status(error.status)  # aiohttp also raises statuses for which there is no error code
         if "allow" in error.headers:
             response.headers["allow"] = error.headers["allow"]
         return response

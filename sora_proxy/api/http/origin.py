@@ -1,4 +1,4 @@
-"""The origin of this server as the client knows it, with which links to images begin. It may end in a path."""
+"""The origin of this server as the client knows it, perhaps with a path. Links to images begin with it."""
 
 import re
 
@@ -13,7 +13,8 @@ PREFIX = re.compile(r"((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,20})/?")
 
 
 def public_origin(request: web.Request) -> str:
-    """`BASE_URL`, else the scheme, host and path that the client used, as this server or a trusted proxy sees them."""
+    """`BASE_URL`, or else the scheme, host and path that the client used, as this server or a trusted proxy saw
+    them."""
     if base_url := request.app[SETTINGS].current.base_url:
         return base_url
     scheme, host = forwarded(request, "proto") or request.scheme, forwarded(request, "host") or request.host

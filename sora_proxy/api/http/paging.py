@@ -1,4 +1,4 @@
-"""Pages of lists in OpenAI's form."""
+"""Makes pages of lists in the form that OpenAI's API uses."""
 
 import re
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from sora_proxy.api.http.refusals import ClientError
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
 PAGES = {
-    "after": "begin after this id, the last one of the previous page",
-    "limit": "the number of entries in the page",
+    "after": "begin after the entry with this id, which is the last of the previous page",
+    "limit": "the maximum number of entries in the page",
 }
 WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 
@@ -26,7 +26,7 @@ def limit_of(request: web.Request, *, maximum: int = MAX_LIMIT) -> int:
 
 
 def page_of(found: Sequence[dict[str, Any]], limit: int) -> web.Response:
-    """One page of items with ids. `found` has one item more than the page if more follow."""
+    """One page of items with ids. `found` has one more item than the page if more items follow."""
     return page_response(found[:limit], has_more=len(found) > limit)
 
 

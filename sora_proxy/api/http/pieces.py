@@ -1,7 +1,7 @@
 """Answers that contain images: JSON in pieces, some of which are files.
 
-Bytes are sent unchanged. A path is replaced by the base64 of its file, which is read while it is sent; a memoryview by
-the base64 of its bytes.
+Bytes are sent unchanged. A path is replaced by the base64 of its file, which is read while it is sent. A memoryview
+is replaced by the base64 of its bytes.
 """
 
 import secrets
@@ -37,7 +37,7 @@ def json_pieces(body: Any) -> Iterator[Piece]:
 
 
 def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
-    """A server-sent event with its kind in both places in which clients look for it."""
+    """A server-sent event, with its kind in the `event:` line and in `type`, since clients look in either place."""
     yield b"event: %b\ndata: " % kind.encode()
     yield from json_pieces({"type": kind, **fields})
     yield b"\n\n"

@@ -1,4 +1,4 @@
-"""Refused requests, and the answers to the errors of the core."""
+"""ClientError, which refuses a request, and the refusals for errors that other modules raise."""
 
 from collections.abc import Callable
 from functools import partial
@@ -42,7 +42,7 @@ class ClientError(SoraProxyError):
         self.retry_after = retry_after
 
 
-# By their exact class. Errors that are not listed are bugs.
+# The refusals, by the exact class of the error. Errors that are neither here nor in `refusal_of` are bugs.
 REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
     BackendExists: partial(ClientError, code="backend_exists", param="name"),
     BackendHasSource: partial(ClientError, code="backend_has_source", param="name"),
@@ -63,7 +63,7 @@ REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
 
 
 def refusal_of(error: Exception) -> ClientError:
-    """The refusal with which an error is answered. Nothing was sent upstream, except perhaps before a bug."""
+    """The refusal that answers an error. Nothing was sent upstream, unless the error is a bug."""
     match error:
         case ClientError():
             return error

@@ -1,4 +1,4 @@
-"""Resuming streams after the last sequence number that the client has received."""
+"""Reads from a request where a stream is to be resumed: after the last sequence number that the client received."""
 
 import re
 
@@ -11,8 +11,8 @@ SEQUENCE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def requested_start(request: web.Request, generation: Generation, *, numbers_per_event: int) -> int | None:
-    """The sequence number after which the client wants the stream of an order: -1 for the whole stream, None for no
-    stream.
+    """The sequence number after which the requested stream begins: -1 for the whole stream, None if no stream is
+    requested.
 
     Raises ClientError.
     """

@@ -10,7 +10,7 @@ WRITE_SECONDS = 60.0
 
 
 async def written_in_time(request: web.Request, writing: Awaitable[None]) -> None:
-    """Wait for a write, which waits for the client to read. Raises ConnectionResetError after `WRITE_SECONDS`."""
+    """Wait for a write, which may block until the client reads. Raises ConnectionResetError after `WRITE_SECONDS`."""
     try:
         async with asyncio.timeout(WRITE_SECONDS):
             await writing

@@ -1,6 +1,6 @@
 """Server-sent events for OpenAI's clients: `data:` lines, and comments to keep the connection alive.
 
-Nothing else is sent to them: an `id:`, a lone `retry:` or an empty `data:` crashes some released SDKs.
+Nothing else is sent to these clients: an `id:`, a lone `retry:` or an empty `data:` crashes some released SDKs.
 """
 
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ from aiohttp import web
 
 from sora_proxy.api.http.slow_readers import written_in_time
 
-# Below this, a write never waits for the reader: asyncio stops writers above 64 KiB.
+# Below this size, a write never waits for the reader: asyncio stops writers above 64 KiB.
 MAX_UNREAD_BYTES = 32 * 2**10
 
 DONE = b"data: [DONE]\n\n"
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # otherwise nginx holds events back
+    "x-accel-buffering": "no",  # otherwise nginx buffers events
     "x-content-type-options": "nosniff",
 }
 
 
 class EventStream:
-    """One open answer. Everything is sent immediately; a slow reader delays only its own writer."""
+    """One streamed answer. Everything is sent immediately; a slow reader delays only its own stream."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -32,7 +32,7 @@ class EventStream:
         await self._response.prepare(self._request)
 
     async def send(self, events: Iterable[bytes]) -> None:
-        """Write several events, each one line of JSON, in one write."""
+        """Write several events, each of which is one line of JSON, in one write."""
         await self.write(_lines(events))
 
     async def heartbeat(self) -> None:
@@ -54,7 +54,7 @@ class EventStream:
         """Write bytes that are complete events or comments."""
         transport = self._request.transport
         if transport is not None and transport.get_write_buffer_size() + len(data) < MAX_UNREAD_BYTES:
-            await self._response.write(data)  # does not wait
+            await self._response.write(data)  # this write does not wait
         else:
             await written_in_time(self._request, self._response.write(data))
 

@@ -1,4 +1,4 @@
-"""A generation as an answer of the Images API: JSON in pieces, some of which are the files of the images."""
+"""Makes the answers of the Images API from a generation: JSON in pieces, some of which are image files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NOT_HERE = Failed("result_unavailable", "This image could not be fetched, or it 
 
 @dataclass(frozen=True, slots=True)
 class ImageAnswer:
-    """A completed generation in the form that its order requested."""
+    """A completed generation in the form that the client requested."""
 
     generation: Generation
     order: ImageRequest
@@ -45,7 +45,7 @@ class ImageAnswer:
         return content | ({"url": image.url} if with_url else {})
 
     def _about(self) -> dict[str, Any]:
-        """The fields other than the images. OpenAI's own fields have only values that its strict clients accept."""
+        """All fields except the images. Fields that OpenAI defines have only values that strict clients accept."""
         spec = self.generation.spec
         size = ordered_size(self.generation)
         fields: dict[str, Any] = {"id": self.generation.id, "model": spec.model, "ordered_size": size}
@@ -60,7 +60,7 @@ class ImageAnswer:
         return fields | {"usage": self._usage()}
 
     def _faults(self) -> Iterator[dict[str, Any]]:
-        """The faults of images that are missing or whose bytes are missing."""
+        """The errors of images that were not made, or that are not stored although their bytes are wanted."""
         for index, failed in self.generation.missing.items():
             yield _fault(index, failed)
         for image in self.images:

@@ -11,7 +11,7 @@ STOCK_PROMPT = "Another variation of this image: the same subject and style, com
 
 
 class ImageRequest(ImageOptions):
-    """Images from a text."""
+    """A request for images from a text."""
 
     prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_LENGTH)]
     model: ModelName = None
@@ -21,20 +21,20 @@ class ImageRequest(ImageOptions):
 
 
 class VariationForm(ImageRequest):
-    """Images from an image: the request has no prompt."""
+    """A request for variations of an image, without a prompt."""
 
     prompt: Annotated[Any, BeforeValidator(lambda _: STOCK_PROMPT)] = STOCK_PROMPT
 
 
 class EditRequest(ImageRequest):
-    """Images from a text and images, as JSON. In a form, the images are separate parts."""
+    """A request for images from a text and images, as JSON. In a form, the images are separate parts."""
 
     images: list[ImageSource] | None = None
     mask: Annotated[ImageSource | None, Field(description="An image whose transparent parts mark what may change.")] = (
         None
     )
-    markup: Annotated[Any, Field(description="Not supported: requests with it are refused.")] = None
+    markup: Annotated[Any, Field(description="Not supported: requests with this field are refused.")] = None
 
 
 class VariationRequest(VariationForm, EditRequest):
-    """Images from an image, as JSON."""
+    """A request for variations of an image, as JSON."""

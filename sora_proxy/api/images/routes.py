@@ -96,7 +96,7 @@ def _inputs(images: Sequence[str | Path], masks: Sequence[str | Path], markup: o
         raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
     if len(masks) > 1:
         raise ClientError("An order can have only one mask.", param="mask")
-    if markup:  # without it, the image would be wrong
+    if markup:  # an image made without the markup would be wrong
         raise ClientError("No model of this server accepts 'markup'. Remove it.", param="markup")
     mask = InputSource(masks[0], "mask") if masks else None
     return Inputs([InputSource(image, "image") for image in images], mask)
@@ -128,7 +128,7 @@ async def _answer(request: web.Request, generation: Generation, order: ImageRequ
 
 
 async def _whole(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Wait until the generation has ended, at most as long as the client waits, and answer with all images."""
+    """Wait until the generation has ended, but not longer than the client waits, and answer with all images."""
     answer = LongAnswer(request)
     patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)
@@ -142,7 +142,9 @@ async def _whole(request: web.Request, generation: Generation, order: ImageReque
 
 
 async def _stream(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Send progress as comments, since OpenAI has no event for it and strict clients reject others; then the images."""
+    """Send the progress as comments, since strict clients reject events that OpenAI does not define. Then send the
+    images.
+    """
     stream, previews, threads = EventStream(request), Previews(generation, order.partial_images), request.app[THREADS]
     await stream.open()
     idle = request.app[SETTINGS].current.heartbeat_interval

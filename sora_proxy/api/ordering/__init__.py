@@ -1,1 +1,1 @@
-"""The common parts of all requests for images: the fields, the prompt, and the reference images."""
+"""What all requests for images have in common: the fields, the prompt and the reference images."""

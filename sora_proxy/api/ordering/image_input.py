@@ -1,4 +1,4 @@
-"""The images that come with an order, as data URIs, addresses or uploads: checked, and stored as files."""
+"""The images that come with an order, as data URIs, addresses or uploads. They are checked and stored as files."""
 
 import binascii
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from sora_proxy.spec import GenerationSpec
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
-    """The source of an image (a data URI, an http(s) address or an uploaded file) and the parameter that it came in."""
+    """The source of an image (a data URI, an http(s) address or an uploaded file), and its parameter."""
 
     source: str | Path
     param: str
@@ -43,7 +43,7 @@ class Inputs:
 async def store_inputs(request: web.Request, inputs: Inputs) -> list[str]:
     """Store all images of an order, one after the other, since they may be large; returns their names.
 
-    Raises ClientError or StorageUnavailable; then none is stored.
+    Raises ClientError or StorageUnavailable. After an error, no image is stored.
     """
     names: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""The options of an image that several routes accept."""
+"""The image options that several routes accept."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ class ImageSource(Lenient):
 
 
 class ImageOptions(Parameters):
-    """Options of the image."""
+    """The options for the images of an order."""
 
     size: Annotated[str, none_is_default("auto")] = "auto"
     output_format: Format | None = None
@@ -28,7 +28,7 @@ class ImageOptions(Parameters):
 
     @property
     def dimensions(self) -> tuple[int, int] | None:
-        """Width and height in pixels; None for any. Raises ClientError."""
+        """Width and height in pixels; None for `auto`. Raises ClientError."""
         if self.size == "auto":
             return None
         found = SIZE.fullmatch(self.size)

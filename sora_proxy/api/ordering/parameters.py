@@ -1,7 +1,7 @@
 """Parameters: the fields that clients may set in addition to prompt and size, in every API that makes images.
 
-The meaning of a value depends on the model; a model that does not take a parameter ignores it. SDKs pass parameters
-that OpenAI does not have in `extra_body`.
+The meaning of a value depends on the model; a model that does not take a parameter ignores it. In SDKs, parameters
+that OpenAI does not define belong in `extra_body`.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ UNSET = BeforeValidator(lambda value: None if value in ("auto", "") else value)
 
 
 def _not_an_object(value: Any) -> Any:
-    """None for an object: OpenAI's newer APIs have an object of this name, for the moderation of texts."""
+    """None for an object: in OpenAI's newer APIs, `moderation` can be an object, with options for texts only."""
     return None if isinstance(value, dict) else value
 
 
@@ -26,7 +26,7 @@ class Parameters(Lenient):
 
     seed: Annotated[
         int | None,
-        Field(description="The seed, with which an image can be reproduced.", **SEEDS),
+        Field(description="The seed of the random numbers, which makes an image reproducible.", **SEEDS),
         UNSET,
     ] = None
     steps: Annotated[
@@ -50,7 +50,9 @@ class Parameters(Lenient):
         UNSET,
     ] = None
     strength: Annotated[
-        float | None, Field(ge=0, le=1, description="How much the reference image may change, from 0 to 1."), UNSET
+        float | None,
+        Field(ge=0, le=1, description="How much the image may differ from the reference image, from 0 to 1."),
+        UNSET,
     ] = None
     negative_prompt: Annotated[
         str | None, Field(max_length=MAX_PROMPT_LENGTH, description="What the image should not show.")

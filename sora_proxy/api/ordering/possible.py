@@ -1,11 +1,11 @@
-"""The check that a model supports an order: too many images or references, or an unusable mask, are refused."""
+"""Checks that a model supports an order: the number of images and of reference images, and the mask."""
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.image_input import Inputs
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.model_names import Model
 
-MAX_REFERENCES = 16  # of one order with any model; as many as OpenAI's API accepts
+MAX_REFERENCES = 16  # the limit of OpenAI's API; it applies to all models
 
 
 def check_possible(model: Model, spec: GenerationSpec, inputs: Inputs) -> None:

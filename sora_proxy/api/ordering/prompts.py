@@ -1,4 +1,4 @@
-"""The prompt of a conversation and its images, in all forms that clients send."""
+"""Finds the prompt and the images of a conversation, in all the forms in which clients send them."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Message
 from sora_proxy.orders.conversations import MessageText
 
 DATA_URI = "data:image/"
-MAX_STORED_LENGTH = 2 * MAX_PROMPT_LENGTH  # characters of a stored conversation
+MAX_STORED_LENGTH = 2 * MAX_PROMPT_LENGTH  # the limit on a stored conversation, in characters
 # A data URI inside a text ends at the first character that it can't contain.
 DATA_URI_END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
@@ -40,7 +40,7 @@ def prompt_of(messages: list[Message]) -> Prompt:
 
 
 def texts_of(messages: list[Message]) -> list[MessageText]:
-    """The texts of a conversation for storage; of a long conversation, only the last ones."""
+    """The texts of a conversation, to be stored. If the conversation is too long, only its last texts are returned."""
     texts: list[MessageText] = []
     left = MAX_STORED_LENGTH
     for message in reversed(messages):
@@ -120,7 +120,7 @@ def _piece(part: Any) -> tuple[str, str]:
 
 
 def _cut_data_uris(text: str) -> tuple[str, list[str]]:
-    """Separate the data URIs in a text, where older clients put them, from the text around them."""
+    """Separate a text from the data URIs in it. Older clients send their images in this way."""
     words, uris, at = [], [], 0
     while (start := text.find(DATA_URI, at)) >= 0:
         end = DATA_URI_END.search(text, start)

@@ -49,7 +49,7 @@ def _check_metadata(value: Any) -> Any:
         return {}
     pairs = value.items() if isinstance(value, dict) else ()
     if not isinstance(value, dict) or len(value) > MAX_METADATA_PAIRS or not all(_is_pair(*pair) for pair in pairs):
-        raise ValueError("must be up to 16 pairs of strings, of 64 characters for the key and 512 for the value")
+        raise ValueError("must be up to 16 pairs of strings: keys of up to 64 characters, values of up to 512")
     return value
 
 
@@ -69,7 +69,7 @@ Metadata = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "description": "Up to 16 pairs of strings. The address in `webhook_url` is called when the order ends.",
+            "description": "Up to 16 pairs of strings. A message is sent to `webhook_url` when the order ends.",
             "maxProperties": MAX_METADATA_PAIRS,
             "propertyNames": {"maxLength": 64},
             "additionalProperties": {"type": "string", "maxLength": 512},
@@ -79,7 +79,7 @@ Metadata = Annotated[
 
 
 def parse_body(kind: type[M], body: bytes, overrides: Mapping[str, Any] | None = None) -> M:
-    """Parse a JSON body; `overrides` win over its fields. Raises ClientError, which names the field."""
+    """Parse a JSON body. `overrides` replace fields of the body. Raises ClientError, which names the field."""
     return checked(kind, json_object(body) | dict(overrides or {}))
 
 
@@ -97,7 +97,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = None) -> M:
-    """Make a request from its fields. If `strict` is False, numbers and booleans may be strings, as in forms.
+    """Check the fields of a request. If `strict` is False, numbers and booleans may be strings, as in forms.
 
     Raises ClientError, which names the field.
     """
@@ -108,7 +108,7 @@ def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = N
 
 
 def explain(error: ValidationError) -> ClientError:
-    """A ClientError for the first fault, with the name of its field and without its value."""
+    """A ClientError for the first fault, with the name of the field, but without the value."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     param = place_of(fault["loc"]).lstrip(".")
     match fault["type"]:

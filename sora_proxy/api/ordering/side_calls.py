@@ -1,7 +1,8 @@
-"""Side calls: requests that chat programs make for themselves, such as for the title of a conversation.
+"""Side calls: requests that chat programs make for themselves, such as a request for the title of a conversation.
 
-An image would be useless and would cost money, so they are answered here. They are recognized by their first words,
-which are typical of each program; all other texts are prompts. Each step reads a text only once.
+An image would be useless and would cost money, so this server answers side calls. They are recognized by their first
+words, which are typical of each program; all other texts are prompts. No step reads a text more than once, so even long
+texts take little time.
 """
 
 import re
@@ -13,7 +14,7 @@ from sora_proxy.api.ordering.prompts import shows_image, text_of
 from sora_proxy.api.ordering.schemas import Message
 
 BEGINNINGS = (
-    # Open WebUI; in newer versions all begin with TASK
+    # Open WebUI; in newer versions all side calls begin with TASK
     "Create a concise, 3-5 word title with an emoji as a title for",
     "Your task is to reflect the speaker's likely facial expression through a fitting emoji",
     # LibreChat
@@ -35,7 +36,7 @@ BEGINNINGS = (
     # Chatbox
     "Name the conversation based on the chat records",
 )
-TASK, HISTORY = "### task:", "<chat_history>"  # every task of Open WebUI contains both
+TASK, HISTORY = "### task:", "<chat_history>"  # every task of Open WebUI contains both texts
 MAX_BEGINNING_LENGTH = 400
 EMOJI, ANY_EMOJI = "your task is to reflect the speaker's", "🖼️"
 
@@ -49,7 +50,7 @@ UNTITLED = "Image"
 
 
 class SideCalls:
-    """Recognizes and answers side calls. `more` are prefixes that the operator adds."""
+    """Recognizes and answers side calls. `more` are beginnings of other side calls, which the operator configured."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))
@@ -73,7 +74,7 @@ class SideCalls:
 
 
 def _answer(instruction: str, prompts: Sequence[str]) -> str:
-    """The answer in the form that the instruction demands: JSON if it names a known key, else plain text."""
+    """The answer in the form that the instruction demands: JSON if it contains a known key, else plain text."""
     prompt = prompts[0] if prompts else ""
     wanted = instruction.rpartition(HISTORY)[0] or instruction
     title = _title(prompt)

@@ -18,7 +18,7 @@ class Answer(BaseModel):
 
 
 class MadeBy(Answer):
-    """The back end of an order. The fields are null until the order is sent, and for orders of older versions."""
+    """The back end of an order. The fields are null until the order is sent, and for orders from older versions."""
 
     backend: str | None = Field(None, description="The name of the back end that makes or made the images.")
     backend_model: str | None = Field(None, description="The name of the model at the back end.")
@@ -39,20 +39,26 @@ class Error(Answer):
     error: ErrorDetail
 
 
-class Usage(Answer):
-    """The words of the prompt and the number of images, each at least 1."""
+class Counts(Answer):
+    """Back ends may report other figures, too, such as the cost."""
 
-    prompt_tokens: int = Field(ge=1)
-    completion_tokens: int = Field(ge=1)
-    total_tokens: int = Field(ge=2)
+    model_config = ConfigDict(extra="allow")
+
+
+class Usage(Counts):
+    """The counts from the back end. Without them, the number of words in the prompt and of images, each at least 1."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
 
 
 class AnswerMessage(Answer):
     role: Literal["assistant"]
     content: str = Field(
-        description="The images as markdown; while there are none, the progress; after a failure, its reason."
+        description="The images as markdown; before they are made, the progress; after a failure, the reason."
     )
-    refusal: str | None = Field(description="The reason of a failure; null if there is none.")
+    refusal: str | None = Field(description="The reason for the failure; null if there was no failure.")
 
 
 class Choice(Answer):
@@ -120,8 +126,8 @@ class TokenDetails(Answer):
     image_tokens: int
 
 
-class ImagesUsage(Answer):
-    """The words and the reference images of the order, and the number of images made."""
+class ImagesUsage(Counts):
+    """The counts from the back end. Without them, the words and reference images in the order, and the images made."""
 
     input_tokens: int
     input_tokens_details: TokenDetails
@@ -190,7 +196,7 @@ class Health(Answer):
         None, description="Whether each back end has a usable key and could be reached at the last attempt."
     )
     restarting: list[str] | None = Field(
-        None, description="The names of background loops that crashed and wait for their restart."
+        None, description="The names of background loops that crashed and will be restarted."
     )
 
 

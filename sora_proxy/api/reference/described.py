@@ -1,4 +1,4 @@
-"""The description of a route in the API's document, on its handler; its summary is the docstring's first line."""
+"""The descriptions of routes for the API's document. The first line of a handler's docstring is the summary."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`body` is sent as JSON, or as a `form` together with its images. `example` is a body that the route accepts, in
-    which `{name}` has to be replaced. A route with an example and without a `body` accepts any object. `query` maps
-    parameters to meanings; `answer` is the content of a good answer, in one of the forms that `media` lists; with
-    `or_nothing` it may be 204. `unavailable` is the content of an answer with the status 503, if it is more than an
-    error."""
+    """`body` is the type of the JSON body, `form` that of a form with images. `example` is a body that the route
+    accepts after each `{name}` is replaced. A route with an example and without a `body` accepts any object. `query`
+    maps parameters to meanings. `answer` is the type of a successful answer, whose media type is one of `media`; with
+    `or_nothing`, an answer may also have status 204 and no body. `unavailable` is the type of an answer with status
+    503, if that contains more than an error."""
 
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None

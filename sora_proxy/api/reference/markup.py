@@ -12,12 +12,12 @@ def code(text: str) -> str:
 
 
 def link(target: str, text: str) -> str:
-    """A link to the element of the page with this id."""
+    """A link to the element with this id on the page."""
     return f'<a href="#{escape(target)}">{code(text)}</a>'
 
 
 def prose(text: str, mark: Callable[[str], str] = code) -> str:
-    """Words; those between backticks are code."""
+    """A text as HTML. The words between backticks are code."""
     return "".join(mark(part) if number % 2 else escape(part) for number, part in enumerate(text.split("`")))
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the routes and the descriptions on their handlers."""
+"""The OpenAPI document, made from the routes and the descriptions of their handlers."""
 
 import inspect
 import re
@@ -14,10 +14,10 @@ from sora_proxy.api.reference.answer_schemas import Error
 from sora_proxy.api.reference.described import JSON, Description, description_of
 
 ABOUT = (
-    "Makes images through OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`;"
-    " `ErrorDetail` lists the codes. All answers have the header `x-request-id`. Answers about an order have"
+    "This server makes images through OpenAI's API. Every error is an object with `message`, `type`, `param` and"
+    " `code`; `ErrorDetail` lists the codes. All answers have the header `x-request-id`. Answers about an order have"
     " `x-generation-id`, and `x-sora-proxy-backend` with the name of the back end once it is known. The images of"
-    " `simulator` are drawn."
+    " the back end `simulator` are drawings."
 )
 PARAMETER = re.compile(r"{(\w+)}")
 FORM, FILE = "multipart/form-data", {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -75,7 +75,7 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
     content = {media: {"schema": answer} if media == JSON else {} for media in description.media}
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", path)]),
-        "tags": [route.handler.__module__.removeprefix(API).partition(".")[0]],  # the family that serves it
+        "tags": [route.handler.__module__.removeprefix(API).partition(".")[0]],  # the family of the route
         "summary": (inspect.getdoc(route.handler) or "").partition("\n")[0],
         "parameters": [*_parameters(path, description)],
         "responses": {

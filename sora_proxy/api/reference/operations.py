@@ -8,7 +8,7 @@ from typing import Any
 
 from sora_proxy.api.reference.described import EVENTS, JSON
 
-# Stands for the origin of this server, which depends on the request. No host can have this name (RFC 2606).
+# A placeholder for the origin of this server, which depends on the request. No host can have this name (RFC 2606).
 ORIGIN = "http://origin.invalid"
 
 
@@ -38,7 +38,7 @@ class Operation:
 
     @property
     def key(self) -> str | None:
-        """The environment variable with the key that it needs."""
+        """The environment variable with the key that the route needs."""
         if self.fields.get("security") == []:
             return None
         return "ADMIN_KEY" if self.for_operators else "API_AUTH_TOKEN"
@@ -78,7 +78,7 @@ class Operation:
 
 
 def operations_of(document: dict[str, Any]) -> list[Operation]:
-    """All operations of a document, in its order."""
+    """All operations of a document, in the document's sequence."""
     return [
         Operation(method, path, fields)
         for path, methods in document["paths"].items()
@@ -87,5 +87,5 @@ def operations_of(document: dict[str, Any]) -> list[Operation]:
 
 
 def _quoted(body: Any) -> str:
-    """A body as one word of a shell, in which only the admin key is a variable."""
+    """A body as one word for a shell. The only variable in it is the admin key."""
     return shlex.quote(json.dumps(body)).replace("$ADMIN_KEY", "'\"$ADMIN_KEY\"'")

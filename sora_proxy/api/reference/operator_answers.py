@@ -11,7 +11,7 @@ TIME = "seconds since 1970"
 
 
 class Session(Answer):
-    token: str = Field(description="To be sent as `Authorization: Bearer`.")
+    token: str = Field(description="Send it as `Authorization: Bearer TOKEN`.")
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="Seconds until the session ends.")
 
@@ -25,7 +25,9 @@ class KeyAnswer(Answer):
     not in use."""
 
     id: str = Field(description="The fingerprint of the first token of this key.")
-    backend: str | None = Field(description="The name of its back end; null if there are several and it names none.")
+    backend: str | None = Field(
+        description="The name of its back end; null if there are several and the key names none."
+    )
     key: str = Field(description="The last four characters of the token.")
     name: str
     weight: float
@@ -40,14 +42,16 @@ class KeyAnswer(Answer):
     region: str | None
     origin: str = Field(description="The source of the key, such as `file`, `environment` or `admin`.")
     created_at: float = Field(description=f"In {TIME}.")
-    expires_at: float | None = Field(description=f"The end of the token, in {TIME}, if the token contains it.")
+    expires_at: float | None = Field(
+        description=f"The time at which the token expires, in {TIME}, if the token contains it."
+    )
     state: Literal["ready", "busy", "resting", "quarantined", "disabled"]
     why: str | None = Field(description="The reason for the state.")
     until: float | None = Field(None, description=f"The end of the state, in {TIME}; null if it is unknown.")
     since: float | None = Field(None, description=f"The start of the state, in {TIME}.")
     by: str | None = Field(None, description="The id of the generation that caused the state.")
-    tasks: int | None = Field(None, description="The number of its running tasks.")
-    limit: int | None = Field(None, description="The learned limit of its tasks.")
+    tasks: int | None = Field(None, description="The number of its tasks at present.")
+    limit: int | None = Field(None, description="The configured or learned maximum number of tasks at once.")
     resting_models: dict[str, float | None] | None = Field(
         None, description=f"The models that it can't be used for now, each with the end of that state in {TIME}."
     )
@@ -104,18 +108,22 @@ class BackendAnswer(Answer):
     name: str
     kind: str
     base_url: str
-    models: dict[str, str] | list[str] | None = Field(description="The configured models; null: all that it has.")
+    models: dict[str, str] | list[str] | None = Field(
+        description="The configured models; null if all models of the back end are used."
+    )
     options: dict[str, Any]
     enabled: bool
     origin: str = Field(description="The source of the back end, such as `environment` or `admin`.")
     created_at: float = Field(description=f"In {TIME}.")
     state: Literal["ready", "unreachable", "no_key", "draining", "disabled"]
-    why: str | None = Field(description="The last fault, if there is one now.")
+    why: str | None = Field(description="The present fault, if there is one.")
     served_models: list[str]
     keys: int
     unfinished: int = Field(description="The number of orders that were sent and have not ended.")
-    waiting: int = Field(description="The number of orders that wait for one of its keys.")
-    why_not_listed: str | None = Field(None, description="The reason why it did not list its models just now.")
+    waiting: int = Field(description="The number of orders that are waiting for one of its keys.")
+    why_not_listed: str | None = Field(
+        None, description="The reason why it did not list its models when this request asked for them."
+    )
 
 
 class BackendList(Answer):
@@ -147,13 +155,13 @@ class UsageList(Answer):
 
 
 class WaitingClient(Answer):
-    client: str = Field(description="The fingerprint of its key.")
+    client: str = Field(description="The fingerprint of the client key.")
     name: str | None
     orders: int
 
 
 class ImagesToday(Answer):
-    images_today: int = Field(description="The number of images ordered on this UTC day.")
+    images_today: int = Field(description="The number of images ordered on the current UTC day.")
     max_images_per_day: int | None
 
 
@@ -164,7 +172,7 @@ class QueueOfBackend(ImagesToday):
 
 
 class Queue(Answer):
-    """The queue of the preferred back end in the fields before `backends`, the queue of each back end in `backends`."""
+    """The fields before `backends` describe the preferred back end, and `backends` describes each back end."""
 
     backend: str | None
     waiting: list[WaitingClient]
@@ -200,7 +208,7 @@ class Options(Answer):
 
 
 class AuditEntry(Answer):
-    """`changes` has the old and the new value of each changed field, without secrets."""
+    """`changes` contains the old and the new value of each changed field, without secrets."""
 
     id: int
     at: float = Field(description=f"In {TIME}.")

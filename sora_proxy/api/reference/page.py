@@ -1,4 +1,4 @@
-"""The API's document as one page of HTML: no script, nothing loaded from other sites."""
+"""The API's document as one page of HTML, without scripts or anything from other sites."""
 
 import base64
 import hashlib
@@ -36,9 +36,9 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 EXAMPLES = (
-    "The examples are for a shell in which `API_AUTH_TOKEN` contains a client key and `ADMIN_KEY` the admin key."
-    " A server that was given neither generates an admin key, which clients can use too, in the file `admin_key` of its"
-    " data folder. Replace everything in braces, such as `{id}`."
+    "The examples are for a shell in which `API_AUTH_TOKEN` is a client key and `ADMIN_KEY` is the admin key."
+    " If neither was configured, the server has generated an admin key, which clients can use, too. It is in the file"
+    " `admin_key` in the data folder. Replace everything in braces, such as `{id}`."
 )
 KEYS = {"API_AUTH_TOKEN": "Needs a client key.", "ADMIN_KEY": "Needs the admin key.", None: "Needs no key."}
 PLACEHOLDER = re.compile(r"{\w+}")
@@ -55,7 +55,7 @@ class _Part:
 
 
 def page(document: dict[str, Any]) -> bytes:
-    """The whole page, for `served_from`."""
+    """The whole page. `served_from` has to insert the origin of the server."""
     info, types = document["info"], Types(document["components"]["schemas"])
     parts, title = _parts(document, types), escape(f"{info['title']} {info['version']}")
     return "\n".join(
@@ -75,8 +75,8 @@ def page(document: dict[str, Any]) -> bytes:
 
 
 def served_from(origin: str, made: bytes) -> bytes:
-    """A page that was made once, with the origin of this server in its commands. A host can be any text, so characters
-    with a meaning in a shell or in HTML are percent-encoded.
+    """The page that `page` made, with the origin of this server in its commands. A client can send any text as host, so
+    characters that have a meaning in a shell or in HTML are percent-encoded.
     """
     return made.replace(ORIGIN.encode(), quote(origin, safe=":/[]%").encode())
 

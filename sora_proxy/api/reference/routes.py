@@ -1,5 +1,5 @@
-"""The API's document for programs and as a page for people. Open to all, because neither reveals anything about this
-server."""
+"""The API's document, as OpenAPI for programs and as a page for people. Both are open to all, because they reveal
+nothing about this server."""
 
 import functools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sora_proxy.blocking import Work
 
 
 class ApiDocument:
-    """Both forms, made on a thread when they are first requested, because that takes a while."""
+    """Both forms of the document. They are made on a thread when first requested, because that takes a while."""
 
     def __init__(self, routes: Sequence[web.RouteDef], open_handlers: frozenset[object]) -> None:
         self._make = functools.partial(document, routes, open_handlers)

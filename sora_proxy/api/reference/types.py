@@ -1,4 +1,4 @@
-"""The types of the API's document as HTML. Each of their names is a link to its description."""
+"""The types of the API's document as HTML. Each name of a type is a link to its description."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import orjson
 
 from sora_proxy.api.reference import markup
 
-ERROR_CODES = "error-codes"  # the id of their list
+ERROR_CODES = "error-codes"  # the id of the list of error codes
 ONE_OF_THE_CODES = f'one of the <a href="#{ERROR_CODES}">error codes</a>'
 
 
@@ -50,7 +50,7 @@ class Types:
         return markup.link(_id(name), name)
 
     def prose(self, text: str) -> str:
-        """Words, in which the names of types are links."""
+        """A text as HTML, in which the names of types are links."""
         return markup.prose(text, lambda part: self.link(part) if part in self.names else markup.code(part))
 
     def used_by(self, operations: Any) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""A generation as the events of a response's stream: a pure function of its log.
+"""Makes the events of a response's stream. Except for previews, they depend only on the generation's log.
 
 Every event has a `sequence_number`. The events for the log's event N are numbered from 100 * N, and those before the
 log's first event from 0. So a stream that was cut after any event can be resumed later, even by another process.
-Previews are not in the log and are not sent again: their numbers are the last ones of the event before them.
+Previews are not in the log, so they are not sent again. They use numbers that belong to the log's event before them.
 """
 
 from collections.abc import Iterator
@@ -13,27 +13,27 @@ from sora_proxy.api.responses.objects import Outcome, ResponseObjects
 from sora_proxy.event_log import Completed, Event, Image, Preview, Progress, failure_of
 from sora_proxy.generation import Phase
 
-NUMBERS_PER_EVENT = 100  # the maximum number of events of the stream for one event of the log
-FIRST_OF_PREVIEWS = 50  # the first of these numbers that previews use
+NUMBERS_PER_EVENT = 100  # the maximum number of stream events for one event of the log
+FIRST_OF_PREVIEWS = 50  # the first of an event's numbers that are reserved for previews
 CALL = "response.image_generation_call."
 
 
 class ResponseEvents:
-    """Makes the events of one stream from all events of the log, without those that the client has."""
+    """Makes the events of one stream from all events of the log, except those that the client already has."""
 
     def __init__(self, objects: ResponseObjects, after: int = -1) -> None:
         self._objects = objects
         self._numbers = range(objects.generation.spec.n)
         self._after = after
-        # All the mutable state: the numbers of the log's last event, of the next event to make, and of the last one
-        # made; whether the events `generating` have been made.
+        # All the mutable state: the numbers of the log's last event, of the next event to make, and of the last event
+        # made; whether the `generating` events have been made.
         self._log_number = 0
         self._next = 0
         self.last_number = max(after, 0)
         self._generating = False
 
     def opening(self) -> Iterator[Piece]:
-        """The events before those of the log."""
+        """The first events of the stream, which precede those of the log."""
         for kind in ("response.created", "response.in_progress"):
             yield from self._event(kind, response=self._objects.response(Phase.in_progress))
         for number in self._numbers:
@@ -41,7 +41,7 @@ class ResponseEvents:
             yield from self._of_call("in_progress", number)
 
     def of(self, event: Event, outcome: Outcome | None) -> Iterator[Piece]:
-        """The events for the log's next event. `outcome` is given if that is `Completed`."""
+        """The events for the log's next event. `outcome` is given if the event is `Completed`."""
         self._log_number += 1
         self._next = self._log_number * NUMBERS_PER_EVENT
         if isinstance(event, Progress | Image) and not self._generating:
@@ -56,7 +56,7 @@ class ResponseEvents:
             yield from self._event("response.failed", response=self._objects.now(None))
 
     def preview(self, preview: Preview) -> Iterator[Piece]:
-        """The event of an unfinished image; None if the last event of the log has no number left for it."""
+        """The event for an unfinished image; none if the last event of the log has no number left for it."""
         first = self._log_number * NUMBERS_PER_EVENT
         number = max(self.last_number + 1, first + FIRST_OF_PREVIEWS)
         if number < first + NUMBERS_PER_EVENT:
@@ -74,7 +74,7 @@ class ResponseEvents:
         yield from self._event("response.completed", response=self._objects.completed(outcome))
 
     def cut(self, code: str, message: str) -> Iterator[Piece]:
-        """The end of a stream whose generation continues. It is not in the log, so it repeats the last number."""
+        """The end of a stream whose generation continues. It is not in the log, so it has the last event's number."""
         fields = {"sequence_number": self.last_number, "code": code, "message": message, "param": None}
         return event_pieces("error", fields)
 

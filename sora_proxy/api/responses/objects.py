@@ -1,6 +1,6 @@
-"""A generation as a response: OpenAI's objects, with paths of files where the answer has their base64.
+"""Makes OpenAI's objects for a response, with a file path wherever the answer will contain base64.
 
-The ids of a response and of its items are the generation's own, with other prefixes.
+The ids of a response and of its items are the generation's id with other prefixes.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from sora_proxy.generation import Generation, Phase, Status
 from sora_proxy.media.image_files import Media
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"
-# Strict clients accept only OpenAI's codes. The code of this server is in the call of the tool.
+# Strict clients accept only OpenAI's codes. This server's own code is in the tool call.
 CODES = {"content_policy_violation": "invalid_prompt"}
 
 
 def response_id_of(generation_id: str) -> str:
-    """The id of a generation as a response."""
+    """The id of a generation in the Responses API."""
     return RESPONSE + generation_id.removeprefix(GENERATION)
 
 
@@ -47,7 +47,7 @@ async def outcome_of(generation: Generation, media: Media, origin: str) -> Outco
 
 @dataclass(frozen=True, slots=True)
 class ResponseObjects:
-    """Makes the objects about one generation."""
+    """Makes the objects that describe one generation."""
 
     generation: Generation
 
@@ -88,7 +88,7 @@ class ResponseObjects:
         }
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """The ended calls of the tool, one per ordered image."""
+        """The finished tool calls, one per requested image."""
         calls = {image.index: self._made(image) for image in outcome.images}
         calls |= {number: self._failed(number, failed) for number, failed in self.generation.missing.items()}
         return [calls[number] for number in sorted(calls)]
@@ -106,7 +106,7 @@ class ResponseObjects:
         }
 
     def message(self, text: str | None) -> dict[str, Any]:
-        """A message for clients that show only texts, with the images as markdown; unfinished if `text` is None."""
+        """The message with the images as markdown, for clients that show only text; unfinished if `text` is None."""
         return {
             "id": f"msg_{self._name}",
             "type": "message",
@@ -152,7 +152,7 @@ class ResponseObjects:
 
     def _made_by(self) -> dict[str, Any]:
         """The fields about the back end. They are not in the first events of a stream, because those events must be the
-        same when they are sent again. A cancelled response has no id of the task, because the id may arrive later.
+        same when they are sent again. A cancelled response has no task id, because the id may arrive later.
         """
         return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 

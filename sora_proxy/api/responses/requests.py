@@ -28,7 +28,7 @@ def _messages(value: Any) -> Any:
 
 
 def _image_tool(value: Any) -> Any:
-    """The image tool among all tools; if it is missing, it is assumed."""
+    """The image tool in a list of tools, or an image tool without options if the list does not contain one."""
     tools = value if isinstance(value, list) else []
     return next((tool for tool in tools if isinstance(tool, dict) and tool.get("type") == TOOL), {})
 
@@ -46,14 +46,14 @@ class ImageTool(ImageOptions):
 
 
 class ResponseRequest(Lenient):
-    """An order. Other fields are ignored."""
+    """An order. Fields that are not listed here are ignored."""
 
     input: Annotated[
         list[Message],
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The prompt, or a list of messages. The last message of the user is the prompt.",
+            description="The prompt, or a list of messages, of which the last user message is the prompt.",
         ),
         BeforeValidator(_messages),
         WithJsonSchema(INPUT),
@@ -74,7 +74,7 @@ class ResponseRequest(Lenient):
         str | None,
         Field(
             max_length=200,
-            description="The id of a response whose image is the reference image, if the prompt has none.",
+            description="The id of a response. Its image becomes the reference image if the prompt has no image.",
         ),
     ] = None
     stream: Annotated[bool, Field(description="Whether to stream the answer."), none_is_default(False)] = False

@@ -70,7 +70,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @described(
     Description(
-        query={"stream": "`true`: return it as a stream", "starting_after": "begin after the event of this number"},
+        query={"stream": "`true`: return a stream", "starting_after": "begin after the event with this number"},
         answer=ResponseAnswer,
         media=(JSON, EVENTS),
     )
@@ -95,7 +95,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(answer=ResponseAnswer))
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """Cancel a response. One that has ended does not change."""
+    """Cancel a response. A response that has ended does not change."""
     generation = await _find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return await _whole(request, generation, wait=False)
@@ -117,7 +117,7 @@ def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, 
     try:
         return order, prompt_of(order.input), None
     except ClientError as error:
-        error.param = "input"  # the name of the messages in this API
+        error.param = "input"  # the name of the field with the messages in this API
         raise
 
 
@@ -140,7 +140,10 @@ async def _place(request: web.Request, order: ResponseRequest, model: Model, pro
 
 @contextlib.asynccontextmanager
 async def _inputs(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Inputs]:
-    """The reference images in the prompt, else that of the previous response; and the mask. Raises ClientError."""
+    """The mask and the reference images: those in the prompt, or else that of the previous response.
+
+    Raises ClientError.
+    """
     given = order.tool.input_image_mask
     mask = InputSource(given.image_url, "input_image_mask") if given else None
     if prompt.images or order.previous_response_id is None:
@@ -161,12 +164,12 @@ async def _copy_of_image(request: web.Request, response_id: str) -> Path:
     for image in generation.events_of(Image):
         if image.name and await media.has_image(image.name):
             return await media.copy_image(image.name)
-    message = "The previous response has no image stored here."
+    message = "No image of the previous response is stored here."
     raise ClientError(message, code="previous_response_without_picture", param="previous_response_id")
 
 
 async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
-    """The response; with `wait`, once it has ended, or shortly before the client gives up."""
+    """Answer with the response. With `wait`, first wait until it has ended, but not longer than the client does."""
     answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
         patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sora_proxy.api.reference.answer_schemas import Answer, ErrorDetail, List, MadeBy
+from sora_proxy.api.reference.answer_schemas import Answer, Counts, ErrorDetail, List, MadeBy
 from sora_proxy.generation import Phase
 
 
@@ -22,14 +22,14 @@ class ResponseOutputDetails(Answer):
     reasoning_tokens: int
 
 
-class ResponseUsage(Answer):
-    """The words of the prompt and the number of images, each at least 1."""
+class ResponseUsage(Counts):
+    """The counts from the back end. Without them, the number of words in the prompt and of images, each at least 1."""
 
-    input_tokens: int = Field(ge=1)
+    input_tokens: int
     input_tokens_details: ResponseTokenDetails
-    output_tokens: int = Field(ge=1)
+    output_tokens: int
     output_tokens_details: ResponseOutputDetails
-    total_tokens: int = Field(ge=2)
+    total_tokens: int
 
 
 class ImageGenerationCall(Answer):

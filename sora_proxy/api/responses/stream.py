@@ -1,4 +1,4 @@
-"""One streamed response: the log as events, and the progress as comments, which all clients skip."""
+"""Streams a response: the log as events, and the progress as comments, which all clients skip."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
@@ -18,7 +18,7 @@ from sora_proxy.generation import Generation
 
 
 class ResponseStream:
-    """Streams a generation from its beginning, or the identical rest of a stream that was cut."""
+    """Streams a generation from its beginning, or resumes a stream that was cut, with identical content."""
 
     def __init__(self, request: web.Request, generation: Generation, origin: str, *, after: int = -1) -> None:
         self._request = request

@@ -1,4 +1,4 @@
-"""Answering: admits and counts every call, and gives the normal answer or that of an injected fault."""
+"""Answering: admits and counts every call, and gives the normal answer or the one that an injected fault demands."""
 
 import base64
 import hmac
@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def spoilable(endpoint: str, handler: Handler) -> Handler:
-    """Wrap a handler so that its calls are counted and faults are applied to them."""
+    """Wrap a handler, so that its calls are counted and injected faults apply to them."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         simulator = request.app[COMFYUI]
@@ -64,7 +64,7 @@ async def _spoiled(request: web.Request, rule: Rule, handler: Handler) -> web.St
 
 
 async def _with_node_errors(answer: web.StreamResponse) -> web.StreamResponse:
-    """Add an error of a node that is not part of the order to the answer to a submit."""
+    """Add an error to the answer to a submit; the error is about a node that does not belong to the order."""
     if not isinstance(answer, web.Response) or answer.status != 200:
         return answer
     missing = {"type": "required_input_missing", "message": "Required input is missing", "details": "images"}
@@ -102,7 +102,7 @@ def in_trouble() -> web.Response:
 
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Admit a call or refuse it, and give errors the form of ComfyUI's."""
+    """Admit a call or refuse it, and format errors as ComfyUI does."""
     if request.path.startswith(CONTROL):
         try:
             return await handler(request)
@@ -131,7 +131,8 @@ def _allowed(error: web.HTTPException) -> dict[str, str]:
 
 
 def _turned_away(request: web.Request) -> web.Response | None:
-    """Return a proxy's answer to a call without its login, or ComfyUI's to one from a page of another site."""
+    """Return the refusal of a call, or None if the call is admitted. The proxy in front refuses calls without a login,
+    and ComfyUI refuses calls from pages of other sites."""
     options = request.app[COMFYUI].options
     if options.user and not _is_logged_in(request.headers.get("Authorization", ""), options.user, options.password):
         answer = pages.plain(401)

@@ -1,4 +1,4 @@
-"""Catalogue: the node classes of a simulated ComfyUI, with their inputs, outputs and descriptions in `/object_info`."""
+"""Catalogue: the node classes of the simulated ComfyUI, their inputs and outputs, and how `/object_info` shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,21 +26,21 @@ SCALINGS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a node, with the type of its links or values, or its choices, or the folder of its files."""
+    """An input of a node: a link, a value of `type`, one of `choices`, or the name of a file in `folder`."""
 
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
     folder: str = ""
-    is_new_form: bool = False  # newer versions describe such choices in another form
+    is_new_form: bool = False  # whether newer versions describe the choices of this input in another form
 
     @property
     def is_choice(self) -> bool:
-        """Whether a value has to be one of a list."""
+        """Whether the value has to be an entry of a list."""
         return bool(self.choices or self.folder)
 
     def config(self, files: Mapping[str, list[str]], version: Version) -> list[Any]:
-        """Describe the input; `files` are the names of the files by folder."""
+        """Describe the input as `/object_info` does; `files` are the names of the files by folder."""
         options = dict(self.options)
         if not self.is_choice:
             return [self.type, options] if options else [self.type]
@@ -52,7 +52,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class NodeClass:
-    """A class of nodes. A slow one takes the seconds of the options, and may report its steps."""
+    """A class of nodes. A slow node takes as many seconds as the options set, and may report its steps."""
 
     display_name: str
     category: str

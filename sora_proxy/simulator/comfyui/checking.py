@@ -1,4 +1,4 @@
-"""Checking: the checks that ComfyUI makes before it queues a graph, and the texts of its errors."""
+"""Checking: checks a graph as ComfyUI does before it queues a job, and returns the same error messages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,22 +14,22 @@ Error = dict[str, Any]
 
 
 class Rejected(Exception):
-    """A submit that is answered with 400."""
+    """A submit that is answered with status 400."""
 
     def __init__(self, kind: str, message: str, details: str = "", extra: Mapping[str, Any] | None = None) -> None:
-        """Hold the fields of the error."""
+        """Store the fields of the error."""
         super().__init__(kind)
         self.error = {"type": kind, "message": message, "details": details, "extra_info": dict(extra or {})}
         self.node_errors: dict[str, Any] = {}
 
 
 class Unreadable(Exception):
-    """A request that ComfyUI can't read, and answers with 500."""
+    """A request that ComfyUI can't read and answers with status 500."""
 
 
 @dataclass(slots=True)
 class Checked:
-    """The result of a check: the outputs that can be executed, and the errors of the others by node."""
+    """The result of a check: the output nodes that can be executed, and the errors of the other ones, by node."""
 
     outputs: list[str] = field(default_factory=list)
     node_errors: dict[str, Any] = field(default_factory=dict)
@@ -37,16 +37,17 @@ class Checked:
 
 @dataclass(slots=True)
 class Check:
-    """The check of one graph; `files` are the names of the files by folder. It converts numbers in texts."""
+    """The check of one graph; `files` are the names of the files by folder. The check changes the graph: a string
+    becomes a number if the node needs a number."""
 
     graph: Graph
     files: Mapping[str, list[str]]
     version: Version
-    _errors: dict[str, list[Error]] = field(default_factory=dict)  # of one output, by node
-    _path: list[str] = field(default_factory=list)  # of nodes that are being checked
+    _errors: dict[str, list[Error]] = field(default_factory=dict)  # the errors of the current output, by node
+    _path: list[str] = field(default_factory=list)  # the nodes that are being checked
 
     def run(self) -> Checked:
-        """Return the outputs that can be executed. Raises Rejected if there are none, or Unreadable."""
+        """Return the output nodes that can be executed. Raises Rejected if the graph is refused, or Unreadable."""
         self._check_classes()
         outputs = [node_id for node_id, node in self.graph.items() if CATALOGUE[node["class_type"]].is_output]
         if not outputs:
@@ -70,7 +71,7 @@ class Check:
     def _check_classes(self) -> None:
         for node_id, node in self.graph.items():
             if not isinstance(node, dict) and self.version.has(Change.missing_node_type):
-                raise Unreadable  # it may be a file in the editor's format
+                raise Unreadable  # the body may be a file in the editor's format
             name = node.get("class_type") if isinstance(node, dict) else None
             if name is None:
                 raise self._no_class(node_id)
@@ -104,14 +105,14 @@ class Check:
             return False
 
     def _note(self, output: str, node_errors: dict[str, Any]) -> None:
-        """Add the errors that were found for an output."""
+        """Add the errors that were found for an output node."""
         for node_id, errors in self._errors.items():
             if errors:
                 entry = {"errors": errors, "dependent_outputs": [], "class_type": self.graph[node_id]["class_type"]}
                 node_errors.setdefault(node_id, entry)["dependent_outputs"].append(output)
 
     def _check_node(self, node_id: str) -> bool:
-        """Check a node and its dependencies, each of them once for every output."""
+        """Check a node and its dependencies. Each node is checked once per output node."""
         if node_id in self._path:
             return self._cycle(node_id)
         if node_id in self._errors:
@@ -158,7 +159,7 @@ class Check:
             return False
 
     def _cycle(self, node_id: str) -> bool:
-        """Note an error at each node of a cycle."""
+        """Note an error for each node of a cycle, in versions that report cycles. Returns False."""
         nodes = self._path[self._path.index(node_id) :]
         if self.version.has(Change.dependency_cycle):
             names = [f"{each} ({self.graph[each]['class_type']})" for each in (*nodes, node_id)]

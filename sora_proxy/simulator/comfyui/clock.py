@@ -1,4 +1,4 @@
-"""Clock: the time of jobs and of requested pauses."""
+"""Clock: the clock that jobs and the pauses of injected faults follow."""
 
 import time
 
@@ -9,16 +9,16 @@ class Clock(News):
     """A clock that can be moved forward; times are in seconds."""
 
     def __init__(self) -> None:
-        """Start at the time of the machine."""
+        """Start with the time of the machine."""
         super().__init__()
         self._ahead = 0.0
 
     def now(self) -> float:
-        """Return the time since an arbitrary moment."""
+        """Return the number of seconds since an arbitrary moment."""
         return time.monotonic() + self._ahead
 
     def milliseconds(self) -> int:
-        """Return the time since 1970 in milliseconds."""
+        """Return the number of milliseconds since 1970."""
         return round((time.time() + min(self._ahead, 1e9)) * 1000)
 
     def advance(self, seconds: float) -> None:
@@ -31,6 +31,6 @@ class Clock(News):
         await self.reach(self.now() + seconds)
 
     async def reach(self, due: float) -> None:
-        """Wait until the time `due`."""
+        """Wait until `now` reaches `due`."""
         while (left := due - self.now()) > 0:
             await self.wait_for(lambda: self.now() >= due, left)

@@ -1,4 +1,4 @@
-"""Fates: the effects of injected faults on running jobs."""
+"""Fates: applies an injected fault to a running job."""
 
 import uuid
 
@@ -12,11 +12,11 @@ OUT_OF_MEMORY = (
     "Allocation on device\nThis error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before "
     "you might have accidentally set the batch_size to a large number."
 )
-NODE = "3"  # of another client's job
+NODE = "3"  # the id of a node in another client's job
 
 
 class Vanished(Exception):
-    """The job has to disappear without a trace."""
+    """Raised to make the job disappear without a trace."""
 
 
 async def meet(fate: Rule, job: Job, sockets: Sockets) -> None:
@@ -38,9 +38,10 @@ async def meet(fate: Rule, job: Job, sockets: Sockets) -> None:
 
 
 async def send_foreign_frames(sockets: Sockets, job: Job, size: int) -> None:
-    """Send frames of a job that another client submitted without a client_id: progress, and previews.
+    """Send the progress and previews of a job that another client submitted without a client_id.
 
-    One preview has no id, the other one has the id of that job. Both have at least `size` bytes.
+    One preview does not say to which job it belongs; the other one contains the id of that job. Both have at least
+    `size` bytes.
     """
     other, client = {"prompt_id": str(uuid.uuid4())}, job.client_id
     state = {"value": 1, "max": 2, "state": "running", "node_id": NODE, **other, "display_node_id": NODE}

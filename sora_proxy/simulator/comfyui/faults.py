@@ -27,7 +27,7 @@ ENDPOINTS = (
 _SECONDS = 86_400.0
 _OTHERS = tuple(each for each in ENDPOINTS if each != "submit")
 
-# `takes_effect` says whether the call is carried out nevertheless. Fates affect the job that was submitted.
+# `takes_effect` says whether the call is carried out despite the fault. A fate affects the submitted job.
 KINDS: Mapping[str, Kind] = {
     "status": Kind(SUBMIT, {"status": integer(500, 400, 599), "takes_effect": flag(default=False)}, also=_OTHERS),
     "html": Kind(SUBMIT, {"status": integer(200, 200, 599), "takes_effect": flag(default=False)}, also=_OTHERS),

@@ -1,4 +1,4 @@
-"""File routes: uploads, and views of files."""
+"""File routes: store uploaded files, and send files."""
 
 import hashlib
 import mimetypes
@@ -17,7 +17,7 @@ MODIFIED = formatdate(0, usegmt=True)
 
 
 async def upload(request: web.Request) -> web.Response:
-    """Store a file, under another name if a file with different content already has its name. Raises Unreadable."""
+    """Store a file. If a different file already has its name, the new one gets another name. Raises Unreadable."""
     simulator, form = request.app[COMFYUI], await request.post()
     file, kind = form.get("image"), form.get("type", "input")
     if not isinstance(file, web.FileField) or not file.filename:
@@ -42,7 +42,7 @@ async def upload(request: web.Request) -> web.Response:
 
 
 def _free(place: Place, content: bytes, files: Files) -> Place:
-    """Return the first place with this name, or a numbered one, that is free or holds the same bytes."""
+    """Return the place, or the first one with a numbered name that is free or contains the same bytes."""
     stem, dot, ending = place.name.rpartition(".")
     stem, ending = (stem, dot + ending) if dot else (place.name, "")
     tried, number = place, 0
@@ -53,7 +53,7 @@ def _free(place: Place, content: bytes, files: Files) -> Place:
 
 
 async def view(request: web.Request) -> web.Response:
-    """Send a file, a part of it, or a converted form of it."""
+    """Send a file, a range of its bytes, or a converted copy of it."""
     simulator, query = request.app[COMFYUI], request.query
     name, kind = query.get("filename", ""), query.get("type", "output")
     simulator.ledger.note("views", dict(query))

@@ -1,4 +1,4 @@
-"""Files: the folders of a simulated ComfyUI, in memory."""
+"""Files: keeps the folders of the simulated ComfyUI in memory."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ class Place:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The place in the form of answers."""
+        """The place as answers describe it."""
         return {"filename": self.name, "subfolder": self.subfolder, "type": self.type}
 
 
@@ -29,7 +29,7 @@ class OutsideError(Exception):
 
 
 class Files:
-    """Files by place. Beyond the module's cap, the oldest are forgotten."""
+    """Files by place. When the cap of this module is exceeded, the oldest files are forgotten."""
 
     def __init__(self) -> None:
         """Start with empty folders."""
@@ -45,16 +45,16 @@ class Files:
             self._drop(next(iter(self._files)))
 
     def get(self, place: Place) -> bytes | None:
-        """Read a file; None if it does not exist."""
+        """Read a file; None if the file does not exist."""
         return self._files.get(place)
 
     def input_named(self, path: str) -> bytes | None:
-        """Read an input file by its path; None if it does not exist."""
+        """Read an input file by its path; None if the file does not exist."""
         subfolder, _, name = path.rpartition("/")
         return self.get(Place(name, subfolder, "input"))
 
     def digest_of_input(self, path: str) -> str:
-        """Return a digest, which changes with the input file."""
+        """Return a digest of the content of an input file."""
         return hashlib.sha256(self.input_named(path) or b"").hexdigest()
 
     def input_names(self) -> list[str]:
@@ -63,7 +63,7 @@ class Files:
         return sorted(f"{place.subfolder}/{place.name}".lstrip("/") for place in places)
 
     def next_number(self, subfolder: str, prefix: str, kind: str) -> int:
-        """Return the next free number for files with this prefix."""
+        """Return the number for the next file with this prefix."""
         numbered = re.compile(re.escape(prefix) + r"_(\d+)_?\.png")
         found = [
             numbered.fullmatch(place.name)
@@ -73,7 +73,7 @@ class Files:
         return max((int(match[1]) for match in found if match), default=0) + 1
 
     def forget(self, *types: str) -> None:
-        """Empty folders."""
+        """Delete all files of these folders."""
         for place in [place for place in self._files if place.type in types]:
             self._drop(place)
 
@@ -82,7 +82,7 @@ class Files:
 
 
 def inside(subfolder: str) -> str:
-    """Return a subfolder in its shortest form. Raises OutsideError if it leads out of its folder."""
+    """Return the path of a subfolder without `.`, `..` and empty parts. Raises OutsideError if it leads outside."""
     parts: list[str] = []
     for part in subfolder.split("/"):
         if part == "..":

@@ -1,4 +1,4 @@
-"""Info routes: the descriptions of a ComfyUI, its nodes and models, and its WebSocket."""
+"""Info routes: describe the server, its nodes and its models, and serve the WebSocket."""
 
 import json
 import uuid
@@ -34,7 +34,7 @@ async def models(request: web.Request) -> web.Response:
 
 
 async def node_classes(request: web.Request) -> web.Response:
-    """Describe all node classes, or the one with the requested name, if it exists."""
+    """Describe all node classes, or only the one with the requested name. For an unknown name, the answer is empty."""
     simulator, wanted = request.app[COMFYUI], request.match_info.get("name")
     names = [name for name in CATALOGUE if wanted in (None, name)]
     choices, version = simulator.choices, simulator.version
@@ -42,7 +42,7 @@ async def node_classes(request: web.Request) -> web.Response:
 
 
 async def socket(request: web.Request) -> web.WebSocketResponse:
-    """Report events until the client leaves."""
+    """Report events until the client closes the socket."""
     simulator = request.app[COMFYUI]
     sockets, jobs = simulator.sockets, simulator.jobs
     connection = Connection(web.WebSocketResponse(), request.transport)
@@ -68,7 +68,7 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
 
 
 def _wants_metadata(text: str) -> bool:
-    """Return whether a frame holds feature flags in which the one for metadata of previews is set."""
+    """Return whether a frame contains feature flags that ask for previews with metadata."""
     try:
         frame = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Job routes: the jobs at `/api/jobs`, and how they are cancelled."""
+"""Job routes: show and cancel jobs below `/api/jobs`."""
 
 import json
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ ORDERS = ("desc", "asc")
 
 
 class BadQuery(Exception):
-    """A request for a list that is answered with 400."""
+    """A request for the list of jobs that is answered with status 400."""
 
 
 async def one(request: web.Request) -> web.Response:
-    """Show one job. It counts as ended as soon as any job with this id has ended."""
+    """Show one job. If several jobs have this id and one of them has ended, the ended one is shown."""
     simulator, prompt_id = request.app[COMFYUI], request.match_info["prompt_id"]
     entry = simulator.jobs.history.get(prompt_id)
     if entry is not None:
@@ -52,13 +52,13 @@ async def many(request: web.Request) -> web.Response:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel one job, and answer whether there was one."""
+    """Cancel one job, and report whether a job was cancelled."""
     prompt_id = request.match_info["prompt_id"]
     return web.json_response({"cancelled": await _cancel(request.app[COMFYUI], prompt_id)})
 
 
 async def cancel_many(request: web.Request) -> web.Response:
-    """Cancel several jobs, and answer whether there was one of them."""
+    """Cancel several jobs, and report whether any job was cancelled."""
     try:
         ids = json.loads(await request.read())["job_ids"]
     except (ValueError, TypeError, KeyError) as error:
@@ -98,7 +98,7 @@ def _counts(count: int, version: Version) -> dict[str, Any]:
 
 
 def _row(entry: Entry, version: Version) -> dict[str, Any]:
-    """The row of the list for a job that has ended."""
+    """Return the row of the list for a job that has ended."""
     start, error = entry.data_of("execution_start"), entry.data_of("execution_error")
     items = [
         {**item, "nodeId": node, "mediaType": media}

@@ -1,4 +1,4 @@
-"""Jobs: the jobs that wait, run or have ended."""
+"""Jobs: the queue, the running job, and the history of jobs that have ended."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Message = tuple[str, dict[str, Any]]
 
 @dataclass(slots=True)
 class Job:
-    """A submitted job; `outputs` are the nodes to execute, and `fate` is an injected fault."""
+    """A submitted job. `outputs` are the output nodes to execute, and `fate` is an injected fault."""
 
     number: float
     prompt_id: str
@@ -24,20 +24,20 @@ class Job:
     outputs: list[str]
     fate: Rule | None = None
     interrupted: bool = False
-    node: str | None = None  # the one that runs
+    node: str | None = None  # the id of the node that is running
 
     @property
     def client_id(self) -> str | None:
-        """The id of the socket that gets its events."""
+        """The id of the socket that gets the events of the job."""
         return self.extra_data.get("client_id")
 
     @property
     def described(self) -> list[Any]:
-        """The five parts in the queue and the history."""
+        """The five parts of the job in the queue and the history."""
         return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
 
     def has_fate(self, fault: str) -> bool:
-        """Return whether this fault was requested for this job."""
+        """Return whether this fault was injected into this job."""
         return self.fate is not None and self.fate.fault == fault
 
 
@@ -51,11 +51,11 @@ class Entry:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the whole job was done."""
+        """Whether the job ended without an error or interruption."""
         return any(event == "execution_success" for event, _ in self.messages)
 
     def data_of(self, event: str) -> dict[str, Any] | None:
-        """Return the data of the message for an event; None if there is none."""
+        """Return the data of the first message with this event; None if there is no such message."""
         return next((data for name, data in self.messages if name == event), None)
 
     @property
@@ -66,7 +66,7 @@ class Entry:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The entry in the history."""
+        """The entry as the history shows it."""
         meta = {
             node: {"node_id": node, "display_node": node, "parent_node": None, "real_node_id": node}
             for node in self.outputs
@@ -74,7 +74,7 @@ class Entry:
         return {"prompt": self.job.described, "outputs": self.outputs, "status": self.status, "meta": meta}
 
     def state(self, version: Version) -> str:
-        """The job's state in the list of jobs."""
+        """Return the job's state as the list of jobs shows it."""
         if self.succeeded:
             return "completed"
         cancelled = self.data_of("execution_interrupted") is not None and version.has(Change.cancelled_state)
@@ -82,7 +82,7 @@ class Entry:
 
 
 class Jobs(News):
-    """The queue, a heap by number, the job that runs, and the history."""
+    """The queue (a heap that is ordered by the numbers of jobs), the running job, and the history."""
 
     def __init__(self) -> None:
         """Start without jobs."""
@@ -100,7 +100,7 @@ class Jobs(News):
 
     @property
     def waiting(self) -> list[Job]:
-        """The jobs that wait, in the heap's order."""
+        """The waiting jobs, in the order of the heap."""
         return [job for *_, job in self._heap]
 
     @property
@@ -120,14 +120,14 @@ class Jobs(News):
         self.wake()
 
     async def take(self) -> Job:
-        """Wait for the next job, and let it run."""
+        """Wait for the next job, and mark it as running."""
         while not self._heap:
             await self.wait_for(lambda: bool(self._heap), 3600)
         self.running = heapq.heappop(self._heap)[-1]
         return self.running
 
     def ended(self, entry: Entry | None) -> None:
-        """Note that the running job has ended. Without an entry, it is not in the history."""
+        """Note that the running job has ended. Without an entry, the job is not added to the history."""
         self.running = None
         if entry is not None:
             self.history[entry.job.prompt_id] = entry
@@ -136,7 +136,7 @@ class Jobs(News):
         self.wake()
 
     def delete(self, prompt_id: str) -> bool:
-        """Delete one job that waits. Returns whether there was one."""
+        """Delete one waiting job. Returns whether a job was deleted."""
         for place, (*_, job) in enumerate(self._heap):
             if job.prompt_id == prompt_id:
                 del self._heap[place]
@@ -145,11 +145,11 @@ class Jobs(News):
         return False
 
     def clear(self) -> None:
-        """Delete all jobs that wait."""
+        """Delete all waiting jobs."""
         self._heap.clear()
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
-        """Stop the running job, if it has this id or no id is given. Returns whether there was one."""
+        """Stop the running job, if it has this id or no id is given. Returns whether a job was stopped."""
         if self.running is None or prompt_id not in (None, self.running.prompt_id):
             return False
         self.running.interrupted = True
@@ -157,7 +157,7 @@ class Jobs(News):
 
 
 def latest(entries: dict[str, Entry], max_items: int | None, offset: int) -> dict[str, Any]:
-    """Return a part of the history, oldest first; a negative offset means the newest."""
+    """Return at most `max_items` entries of the history, oldest first. A negative offset selects the newest entries."""
     start = max(0, len(entries) - max_items if offset < 0 and max_items is not None else offset)
     end = None if max_items is None else start + max_items
     return {name: entries[name].described for name in list(entries)[start:end]}

@@ -1,4 +1,4 @@
-"""Ledger: the record of a simulated ComfyUI."""
+"""Ledger: the calls and counts that the simulated ComfyUI records."""
 
 from collections import Counter, deque
 from typing import Any
@@ -9,7 +9,7 @@ MAX_NOTES = 10_000  # of each kind
 
 
 class ComfyUILedger(News):
-    """Counts since the start or the last reset, and the newest notes of calls."""
+    """Counts since startup or the last reset, and the newest notes about calls."""
 
     def __init__(self) -> None:
         """Start without records."""
@@ -53,22 +53,22 @@ class ComfyUILedger(News):
         self.wake()
 
     def job_started(self, now: float) -> None:
-        """Note that a job runs."""
+        """Note that a job has started."""
         self.started += 1
         if self._idle_since is not None:
             self.idle_seconds += now - self._idle_since
         self._idle_since = None
 
     def job_ended(self, now: float) -> None:
-        """Note that no job runs."""
+        """Note that no job is running."""
         self._idle_since = now
 
     def seen(self, endpoint: str, token: str | None = None) -> int:  # noqa: ARG002
-        """Count the requests of an endpoint."""
+        """Return the number of requests to an endpoint."""
         return self.requests[endpoint]
 
     def described(self) -> dict[str, Any]:
-        """Return the statistics. The idle seconds are those between two jobs."""
+        """Return the statistics. `idle_seconds` is the total time from the end of a job to the start of the next."""
         return {
             "requests": self.requests,
             "answers": self.answers,

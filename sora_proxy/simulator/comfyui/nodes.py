@@ -6,32 +6,32 @@ from typing import Any
 
 from sora_proxy.simulator.comfyui.pictures import Picture, size_of
 
-LATENT_PIXELS = 8  # a latent's side is a multiple of it
-UPSCALING = 4  # of every upscale model
+LATENT_PIXELS = 8  # the sides of a latent are multiples of this number
+UPSCALING = 4  # the factor of every upscale model
 
 Given = Mapping[str, Any]
 Pictures = tuple[Picture, ...]
 
 
 class NodeFailed(Exception):
-    """A node failed with its own error, which has a type and a message."""
+    """A node failed. The error has a type, which ComfyUI reports, and a message."""
 
     def __init__(self, kind: str, message: str) -> None:
-        """Hold both."""
+        """Store the type and the message."""
         super().__init__(message)
         self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """The data of samplers. The images to which it is decoded differ only in their number."""
+    """What a sampler reads and returns. The images that are decoded from one latent differ only in their number."""
 
     picture: Picture
     count: int
 
     @property
     def pictures(self) -> Pictures:
-        """The images to which it is decoded."""
+        """The decoded images."""
         numbers = range(1, self.count + 1)
         return tuple(replace(self.picture, variant=number, count=self.count) for number in numbers)
 
@@ -55,7 +55,7 @@ def _encode(given: Given) -> tuple[Any, ...]:
 
 
 def _scale(given: Given) -> tuple[Any, ...]:
-    """Scale images. A side of 0 follows from the other side and the shape of the image."""
+    """Scale images. If one side is 0, it is computed from the other side and the aspect ratio of the first image."""
     first: Picture = given["image"][0]
     width, height = given["width"], given["height"]
     if not width:
@@ -79,7 +79,7 @@ def _empty_image(given: Given) -> tuple[Any, ...]:
     return (Latent(picture, given["batch_size"]).pictures,)
 
 
-# `saving.py` writes the `images` of output nodes.
+# Output nodes are missing here, because `saving.py` writes their images.
 WORK: Mapping[str, Callable[[Given], tuple[Any, ...]]] = {
     "CheckpointLoaderSimple": lambda given: (given["ckpt_name"],) * 3,
     "LoraLoader": lambda given: (given["model"], given["clip"]),

@@ -1,4 +1,4 @@
-"""Options: the behaviour of a simulated ComfyUI, one frozen object with one line of meaning per option."""
+"""Options: the behaviour of the simulated ComfyUI, as one frozen object with a short explanation of each option."""
 
 from dataclasses import dataclass, fields
 
@@ -10,7 +10,8 @@ PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComfyUIOptions:
-    """The options of a ComfyUI. The defaults suit a demonstration; lists of files are separated by commas."""
+    """The options of the simulated ComfyUI. The defaults suit a demonstration. In lists of files, commas separate the
+    names."""
 
     version: str = option("0.33.0", "version of ComfyUI that is simulated", tuple(VERSIONS))
     seconds: float = option(8.0, "time that a sampler or another slow node takes, in seconds")

@@ -1,4 +1,6 @@
-"""Pictures: the images between nodes, and their files. All functions block: call them from a thread."""
+"""Pictures: the images that nodes pass to each other, and the files made from them. All functions block: call them from
+a thread.
+"""
 
 import hashlib
 import io
@@ -18,8 +20,8 @@ PREVIEW_SIDE = 256
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that is not drawn yet, from a text, an uploaded file, both, or a colour. Its first pixel has the colour
-    of the uploaded file's first pixel, or a colour that is derived from text and variant.
+    """The description of an image that is drawn later, from a text, an uploaded file, both, or a colour. Its first
+    pixel has the colour of the uploaded file's first pixel, or a colour that is derived from the text and the variant.
     """
 
     width: int
@@ -42,14 +44,14 @@ class Picture:
 
 
 def size_of(source: bytes) -> tuple[int, int]:
-    """Return width and height of an uploaded file. Raises Pillow's errors."""
+    """Return the width and height of an uploaded image. Raises Pillow's errors."""
     with Image.open(io.BytesIO(source)) as image:
         image.load()
         return image.size
 
 
 def png_of(picture: Picture, graph: Any, more: Mapping[str, Any]) -> bytes:
-    """Make a PNG that holds the graph and more as texts, like those of SaveImage."""
+    """Make a PNG whose text chunks contain the graph and `more`, as SaveImage does."""
     info = PngInfo()
     for name, value in {"prompt": graph, **more}.items():
         info.add_text(name, json.dumps(value))
@@ -59,7 +61,7 @@ def png_of(picture: Picture, graph: Any, more: Mapping[str, Any]) -> bytes:
 
 
 def preview_frame(picture: Picture, share: float) -> bytes:
-    """Make a JPEG of an unfinished image; `share` is the part that is done, from 0 to 1."""
+    """Make a JPEG of an unfinished image; `share` is the finished part of the work, from 0 to 1."""
     scale = min(1.0, PREVIEW_SIDE / max(picture.width, picture.height))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     red, green, blue = (round(128 + (part - 128) * share) for part in picture.corner)
@@ -67,13 +69,13 @@ def preview_frame(picture: Picture, share: float) -> bytes:
 
 
 def small_copy(png: bytes, image_format: str, quality: int) -> bytes:
-    """Convert a file to a preview, like `/view`."""
+    """Convert a file to the format of a preview, as `/view` does."""
     with Image.open(io.BytesIO(png)) as image:
         return _saved(image.convert("RGB"), image_format, quality=quality)
 
 
 def without_texts(png: bytes, channel: str) -> bytes:
-    """Return the colours or the alpha channel of a file as a PNG without texts."""
+    """Return the colours or the alpha channel of a file as a PNG without text chunks."""
     with Image.open(io.BytesIO(png)) as image:
         if channel == "rgb":
             return _saved(image.convert("RGB"), "PNG")

@@ -12,7 +12,7 @@ Graph = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The result of a node: its outputs, and for an output node, the data that it shows."""
+    """The result of a node: its outputs, and if it is an output node, the data that it shows to clients."""
 
     values: tuple[Any, ...]
     shown: Mapping[str, Any] | None = None
@@ -20,16 +20,16 @@ class Made:
 
 @dataclass(slots=True)
 class Cache:
-    """The results of the last graph's nodes, by signature."""
+    """The results of the nodes of the last graph, by signature."""
 
     _made: dict[str, Made] = field(default_factory=dict)
 
     def keep_only(self, signatures: set[str]) -> None:
-        """Forget the results that the next graph can't use."""
+        """Forget all results except those with these signatures."""
         self._made = {signature: made for signature, made in self._made.items() if signature in signatures}
 
     def get(self, signature: str) -> Made | None:
-        """Return a result; None if it is not in the cache."""
+        """Return a result; None if the cache does not contain it."""
         return self._made.get(signature)
 
     def put(self, signature: str, made: Made) -> None:
@@ -47,7 +47,10 @@ def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
 
 
 def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], Any]) -> dict[str, str]:
-    """Return the dependencies of each node as a text; `more_of` returns those of a node besides its inputs."""
+    """Return the signature of each node: a text of everything that its result depends on.
+
+    `more_of` returns what the result depends on besides the inputs of the node.
+    """
     found: dict[str, str] = {}
 
     def of(node_id: str) -> str:
@@ -84,7 +87,8 @@ def plan_of(graph: Graph, outputs: list[str], cached: set[str]) -> Iterator[str]
 
 
 def _next(graph: Graph, waiting: Mapping[str, set[str]]) -> str:
-    """Choose the node nearest to an output, at most two steps away, else the first that can be executed."""
+    """Choose the executable node that is nearest to an output node, at most two links away; otherwise the first
+    executable node."""
     ready = [node_id for node_id, others in waiting.items() if not others]
     nearest = {node_id for node_id in waiting if CATALOGUE[graph[node_id]["class_type"]].is_output}
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Process: the process of a ComfyUI, which runs jobs, and can be ended and started again."""
+"""Process: the process of the simulated ComfyUI. It runs jobs, and tests can end it and start it again."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ class Process:
     _return: asyncio.Task[None] | None = None
 
     def begin(self, runner: web.AppRunner, address: RunningSimulator) -> None:
-        """Begin to run jobs."""
+        """Start to run jobs."""
         self._runner, self._address = runner, address
         self._start_worker()
 
     async def end(self) -> None:
-        """Stop running jobs. Raises the error of the worker, if that has failed."""
+        """Stop the worker. If the worker has failed, its error is raised."""
         tasks = [task for task in (self._worker, self._return) if task is not None]
         for task in tasks:
             task.cancel()
@@ -82,14 +82,14 @@ def add_routes(app: web.Application) -> None:
 
 
 async def advance(request: web.Request) -> web.Response:
-    """Move the clock of jobs and of requested pauses forward by some seconds."""
+    """Move the clock of jobs and of the pauses of faults forward by some seconds."""
     seconds = await _seconds_of(request)
     request.app[COMFYUI].clock.advance(seconds)
     return json_response({"advanced": seconds})
 
 
 async def restart(request: web.Request) -> web.Response:
-    """End the process and start it again, after the given seconds if any. Until then, connections are refused."""
+    """End the process, and start it again after a given number of seconds. Until then, connections are refused."""
     seconds = await _seconds_of(request)
     await request.app[PROCESS].restart(seconds, request.transport)
     answer = json_response({"restarted": True, "seconds": seconds})
@@ -98,7 +98,7 @@ async def restart(request: web.Request) -> web.Response:
 
 
 async def _seconds_of(request: web.Request) -> float:
-    """Read the seconds from the body, whose only field may be missing."""
+    """Read `seconds` from the body; 0 if the field or the body is missing. Raises Refusal."""
     try:
         body: Any = orjson.loads(await request.read() or b"{}")
     except orjson.JSONDecodeError as error:

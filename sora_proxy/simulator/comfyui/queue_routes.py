@@ -1,4 +1,4 @@
-"""Queue routes: submits, the queue, the history, and the routes that stop jobs."""
+"""Queue routes: submit and stop jobs, and show the queue and the history."""
 
 import json
 import uuid
@@ -49,7 +49,7 @@ def _job_of(body: dict[str, Any], simulator: ComfyUI) -> tuple[Job, dict[str, An
 
 
 def _number_of(body: dict[str, Any], simulator: ComfyUI) -> float:
-    """Choose the number of a job in the queue. Refused jobs use up a number, too."""
+    """Choose the number of a job in the queue. A job that is refused later also uses up a number."""
     if "number" in body:
         try:
             return float(body["number"])
@@ -75,12 +75,12 @@ def _id_of(body: dict[str, Any], *, checked: bool) -> str:
 
 
 async def _queue(job: Job, simulator: ComfyUI) -> None:
-    """Add a job to the queue, and set its fate."""
+    """Set the fate of a job, and add the job to the queue."""
     rule = simulator.faults.fate_rule(Call("submit", prompt="\n".join(texts_of(job.graph))))
     if rule is not None:
         simulator.faults.strike(rule)
         job.fate = rule
-    if rule is None or rule.parameters.get("when") != "waiting":  # otherwise it vanishes at once
+    if rule is None or rule.parameters.get("when") != "waiting":  # a job with this fate vanishes at once
         simulator.jobs.put(job)
     simulator.ledger.job_queued(simulator.jobs.remaining)
     await send_status(simulator)
@@ -94,7 +94,7 @@ async def queue(request: web.Request) -> web.Response:
 
 
 async def change_queue(request: web.Request) -> web.Response:
-    """Delete waiting jobs: all, or one for each given id."""
+    """Delete waiting jobs: all of them, or one for each given id."""
     simulator, body = request.app[COMFYUI], await body_of(request)
     if body.get("clear"):
         simulator.ledger.note("deletes", "all")

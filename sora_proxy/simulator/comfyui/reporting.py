@@ -1,4 +1,4 @@
-"""Reporting: the events of one job for the sockets."""
+"""Reporting: sends the events of one job to the sockets."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,13 +17,13 @@ class Report:
     job: Job
     sockets: Sockets
     clock: Clock
-    is_sparse: bool  # whether steps in quick succession are left out
+    is_sparse: bool  # whether a step that quickly follows another one is not reported
     messages: list[Message] = field(default_factory=list)
     _nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     _latest: float = -1e9  # the time of the last reported step
 
     async def message(self, event: str, **data: Any) -> None:
-        """Report an event that the history keeps."""
+        """Report an event that is also part of the history."""
         data = {**data, "prompt_id": self.job.prompt_id, "timestamp": self.clock.milliseconds()}
         self.messages.append((event, data))
         await self._to_client(event, data)
@@ -33,7 +33,7 @@ class Report:
         await self.sockets.send("status", status_of(remaining))
 
     async def started(self, node_id: str) -> None:
-        """Report that a node runs."""
+        """Report that a node has started."""
         self.job.node = node_id
         await self._state(node_id, 0.0, 1.0, "running")
         await self._to_client("executing", {"node": node_id, "display_node": node_id, **self._own})
@@ -55,7 +55,7 @@ class Report:
             await self.sockets.send_preview(preview, None, client)
 
     async def finished(self, node_id: str) -> None:
-        """Report that a node has ended. A node from the cache never ran."""
+        """Report that a node has ended. If its result came from the cache, the node never ran in this job."""
         most = self._nodes[node_id]["max"] if node_id in self._nodes else 1
         await self._state(node_id, most, most, "finished")
 
@@ -64,7 +64,7 @@ class Report:
         await self._to_client("executed", {"node": node_id, "display_node": node_id, "output": output, **self._own})
 
     async def ended(self) -> None:
-        """Report that no node runs any more, and the job is in the history."""
+        """Report that no node is running, and that the job is in the history."""
         self.job.node = None
         await self._to_client("executing", {"node": None, **self._own})
 

@@ -1,4 +1,4 @@
-"""Routes: the routes of a version, each with and without a prefix."""
+"""Routes: adds the routes that a version has. Most of them exist with and without the prefix `/api`."""
 
 from aiohttp import web
 
@@ -46,7 +46,7 @@ def add_routes(app: web.Application, version: Version) -> None:
 
 
 def add_missing(app: web.Application) -> None:
-    """Add an answer to all other paths, which are those of the front end's files. Call it last."""
+    """Add a route for all other paths, where a real server has the files of its front end. Call this function last."""
     app.router.add_get("/{path:.*}", _missing)
 
 

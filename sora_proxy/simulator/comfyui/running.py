@@ -1,4 +1,4 @@
-"""Running: runs a job node by node, with events for the sockets."""
+"""Running: runs jobs node by node, and reports their events to the sockets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Interrupted(Exception):
 
 
 async def work(simulator: ComfyUI) -> None:
-    """Run one job after the other, without end."""
+    """Run one job after another, forever."""
     while True:
         job = await simulator.jobs.take()
         simulator.ledger.job_started(simulator.clock.now())
@@ -45,9 +45,9 @@ class Run:
     job: Job
     report: Report = field(init=False)
     entry: Entry = field(init=False)
-    _fate: Rule | None = field(init=False)  # None once it was applied
-    _node_id: str = ""  # of the node that runs
-    _made: dict[str, Made] = field(default_factory=dict)  # by node
+    _fate: Rule | None = field(init=False)  # None as soon as the fate has been applied
+    _node_id: str = ""  # the id of the running node
+    _made: dict[str, Made] = field(default_factory=dict)  # the results by node
     _executed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Run:
         self._fate = self.job.fate
 
     async def go(self) -> Entry:
-        """Run the job."""
+        """Run the job. Returns its entry for the history."""
         await self.report.status(self.simulator.jobs.remaining)
         if self.job.has_fate("silent_socket") and self.job.client_id is not None:
             self.simulator.sockets.forget(self.job.client_id)
@@ -79,7 +79,7 @@ class Run:
         return self.entry
 
     def _signatures(self) -> dict[str, str]:
-        """Find the results that are in the cache."""
+        """Return the signatures of the nodes. Results in the cache become results of this job."""
         job, cache = self.job, self.simulator.cache
         signatures = signatures_of(job.graph, job.outputs, self._more_of)
         cache.keep_only(set(signatures.values()))
@@ -88,7 +88,8 @@ class Run:
         return signatures
 
     def _more_of(self, node: Mapping[str, Any]) -> Any:
-        """The dependencies of a node besides its inputs: files, and the job itself if its fate may be applied there."""
+        """Return what a node's result depends on besides its inputs: the content of files, and the job itself if its
+        fate may be applied at the node."""
         kind, fate = CATALOGUE[node["class_type"]], self.job.fate
         inputs = [node["inputs"][name] for name, each in kind.inputs.items() if each.folder == "input"]
         files = [self.simulator.files.digest_of_input(path) for path in inputs]
@@ -117,7 +118,7 @@ class Run:
         await self.report.finished(node_id)
 
     async def _show_again(self, node_id: str) -> None:
-        """Report an output node that comes from the cache."""
+        """Report an output node whose result comes from the cache."""
         shown = self._made[node_id].shown
         if self.job.client_id is not None or self.simulator.version.outputs_from_cache:
             self.entry.outputs[node_id] = shown
@@ -139,7 +140,7 @@ class Run:
         return Made(values)
 
     def _given(self, node_id: str) -> dict[str, Any]:
-        """The inputs of a node: values, outputs of other nodes, and the content of files."""
+        """Return the inputs of a node: values, outputs of other nodes, and the content of files."""
         given = dict(self.job.graph[node_id]["inputs"])
         given.update({name: self._made[other].values[slot] for name, other, slot in links_of(self.job.graph, node_id)})
         for name, each in CATALOGUE[self.job.graph[node_id]["class_type"]].inputs.items():
@@ -148,7 +149,7 @@ class Run:
         return given
 
     async def _take_time(self, node_id: str, started: float, steps: int, value: Any) -> None:
-        """Wait for the seconds of a slow node. The job's fate is applied after the first step."""
+        """Wait as long as a slow node takes, and report its steps. The job's fate is applied after the first step."""
         kind, options = CATALOGUE[self.job.graph[node_id]["class_type"]], self.simulator.options
         count = (options.steps or steps) if kind.has_steps else 1
         for step in range(1, count + 1):
@@ -173,8 +174,8 @@ class Run:
             raise Interrupted
 
     async def _strike(self, node_id: str, kind: NodeClass) -> None:
-        """Apply the fate of the job once: at the node that it names, or at a slow one, or at the latest at the
-        output."""
+        """Apply the fate of the job, once: at the first node of the class that the fault names, or at the first slow
+        node if it names none. If an output node comes first, the fate is applied there."""
         fate, name = self._fate, self.job.graph[node_id]["class_type"]
         if fate is None:
             return

@@ -1,4 +1,4 @@
-"""Saving: the files of output nodes."""
+"""Saving: names and writes the files of output nodes."""
 
 import random
 import string
@@ -14,15 +14,15 @@ from sora_proxy.simulator.comfyui.pictures import Picture, png_of
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The folders and numbers of the files of one output node."""
+    """Where the files of one output node are written, and how they are named."""
 
     files: Files
     prefix: str
-    kind: str  # of the folder
+    kind: str  # the type of the folder
 
     @classmethod
     def of(cls, files: Files, class_type: str, prefix: str) -> "Saving":
-        """Choose names as the node class does. Raises NodeFailed if they lead out of the folder."""
+        """Choose the folder and the names as the node class does. Raises NodeFailed if they lead out of the folder."""
         if class_type == "PreviewImage":
             letters = random.choices(string.ascii_lowercase, k=5)  # noqa: S311
             return cls(files, f"ComfyUI_temp_{''.join(letters)}", "temp")
@@ -37,7 +37,7 @@ class Saving:
         return cls(files, path, "output")
 
     def put(self, contents: list[bytes]) -> dict[str, Any]:
-        """Write the files. Returns the data of the node."""
+        """Write the files. Returns the data that the node shows to clients."""
         subfolder, _, name = self.prefix.rpartition("/")
         first = self.files.next_number(subfolder, name, self.kind)
         places = [
@@ -49,6 +49,6 @@ class Saving:
 
 
 def pngs_of(pictures: tuple[Picture, ...], job: Job) -> Callable[[], list[bytes]]:
-    """Return a blocking function that makes the files of images."""
+    """Return a blocking function that makes the PNG files of images."""
     more = job.extra_data.get("extra_pnginfo") or {}
     return lambda: [png_of(picture, job.graph, more) for picture in pictures]

@@ -21,16 +21,16 @@ from sora_proxy.simulator.control import CONTROLS, Controls
 from sora_proxy.simulator.serving import SHUTDOWN_SECONDS, RunningSimulator, serve
 from sora_proxy.simulator.stopping import STOPPING, Stopping
 
-IDLE_SECONDS = 90.0  # at least, until an idle connection is closed
+IDLE_SECONDS = 90.0  # an idle connection stays open for at least this time
 
 
 @contextlib.asynccontextmanager
 async def serve_comfyui_simulator(
     options: ComfyUIOptions, listening: socket.socket | None = None
 ) -> AsyncIterator[RunningSimulator]:
-    """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left.
+    """Serve in the running event loop, on the given socket or a free loopback port, until the context is left.
 
-    A client that leaves does not end its call, as with the real server.
+    As with the real server, a call continues after its client has disconnected.
     """
     app = _application(options)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS)

@@ -1,4 +1,4 @@
-"""Sockets: the table of the clients' sockets, with the weaknesses of ComfyUI's."""
+"""Sockets: the table of the clients' sockets, which has the same weaknesses as ComfyUI's own table."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from aiohttp import web
 
 PREVIEW, PREVIEW_WITH_METADATA = 1, 4  # numbers of binary events
 JPEG = 1
-MAX_SECONDS = 0.5  # for which a frame waits for a client that does not read its socket
+MAX_SECONDS = 0.5  # a frame waits this long for a client that does not read its socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Connection:
 
 @dataclass(slots=True)
 class Sockets:
-    """One socket for each id. A second one with the same id replaces the first one, which stays open.
+    """One socket for each id. A second socket with the same id replaces the first one, which stays open.
 
-    When either of them closes, the id has no socket any more, so that the other one gets no events.
+    When either of them closes, the id is removed from the table, so the other socket gets no more events.
     """
 
     _table: dict[str, Connection] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Sockets:
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Take the socket of this id out of the table."""
+        """Remove the socket of this id from the table."""
         self._table.pop(name, None)
         self._with_metadata.discard(name)
 
@@ -66,15 +66,15 @@ class Sockets:
             connection.transport.abort()
 
     def wants_metadata(self, name: str) -> None:
-        """Note that previews for this id have to name their job."""
+        """Note that previews for this id must contain metadata, such as the id of the job."""
         self._with_metadata.add(name)
 
     def has_metadata(self, name: str | None) -> bool:
-        """Return whether previews for this id name their job."""
+        """Return whether previews for this id must contain metadata."""
         return name in self._with_metadata
 
     async def send(self, kind: str, data: Any, name: str | None = None) -> None:
-        """Send an event to the socket of one id, or to all."""
+        """Send an event to the socket of one id, or to all sockets."""
         text = json.dumps({"type": kind, "data": data})
         for socket in self._receivers(name):
             await _delivered(socket.send_str(text))
@@ -95,7 +95,7 @@ class Sockets:
 
 
 async def _delivered(sending: Awaitable[None]) -> None:
-    """Send a frame. The frame is in a buffer before the wait begins, so a wait that is given up loses no frame."""
+    """Send a frame, and wait for a slow client. The frame is in a buffer by then, so a timeout does not lose it."""
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(MAX_SECONDS):
             await sending

@@ -20,7 +20,7 @@ from sora_proxy.simulator.faults import FaultBook
 
 @dataclass(slots=True)
 class ComfyUI:
-    """The objects that the routes use; `starts` counts the starts of the process."""
+    """The objects that the routes use. `starts` is the number of times that the process was started."""
 
     options: ComfyUIOptions
     artist: Artist = field(default_factory=Artist)
@@ -44,7 +44,7 @@ class ComfyUI:
         return {**self.options.models, "input": self.files.input_names()}
 
     def forget_process(self) -> None:
-        """Forget the memory of the process, and its temporary files, as when it starts."""
+        """Forget what a process loses when it is restarted: its memory and its temporary files."""
         self.starts += 1
         self.jobs.reset()
         self.cache.keep_only(set())

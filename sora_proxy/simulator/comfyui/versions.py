@@ -1,4 +1,4 @@
-"""Versions: the descriptions of ComfyUI's versions, and the changes that came with them."""
+"""Versions: the versions of ComfyUI that can be simulated, and how they differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ VALID_STATES = ("pending", "in_progress", "completed", "failed", "cancelled")
 
 
 class Change(Enum):
-    """A change of behaviour, and the version with which it came."""
+    """A change of behaviour. The value is the version that introduced it."""
 
-    create_time = (0, 3, 69)  # in extra_data; since about then, outputs from the cache need a client_id
+    create_time = (0, 3, 69)  # in extra_data; from about this version on, outputs from the cache need a client_id
     preview_by_job = (0, 5)
     jobs = (0, 6)
     cancelled_state = (0, 9)
     missing_node_type = (0, 12)
-    cached_outputs = (0, 18)  # even without a client_id
+    cached_outputs = (0, 18)  # outputs from the cache no longer need a client_id
     cross_site = (0, 19)
     dependency_cycle = (0, 20)
     checked_ids = (0, 25)
     cancel = (0, 26)
-    recent = (0, 33)  # seen with 0.33.0 and not with 0.8.0: fewer progress events, and more fields
+    recent = (0, 33)  # fewer progress events, and more fields: seen with 0.33.0, but not with 0.8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version, with its own entries in `/system_stats` and the feature flags."""
+    """One version, with the entries in `/system_stats` and the feature flags that only it has."""
 
     name: str
     os: str
@@ -35,7 +35,7 @@ class Version:
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def has(self, change: Change) -> bool:
-        """Return whether a change came with this version or an earlier one."""
+        """Return whether this version or an earlier one introduced a change."""
         return bool(tuple(map(int, self.name.split("."))) >= change.value)
 
     @property
@@ -45,12 +45,12 @@ class Version:
 
     @property
     def states(self) -> tuple[str, ...]:
-        """The states by which jobs can be listed."""
+        """The states that the list of jobs can be filtered by."""
         return VALID_STATES if self.has(Change.cancelled_state) else VALID_STATES[:-1]
 
     @property
     def outputs_from_cache(self) -> bool:
-        """Whether a job without a client_id has the outputs of nodes from the cache."""
+        """Whether the results of a job without a client_id include the outputs of nodes from the cache."""
         return self.has(Change.cached_outputs) or not self.has(Change.create_time)
 
 
@@ -105,7 +105,7 @@ _FREE = 20_000_000_000
 
 
 def system_stats(version: Version) -> dict[str, Any]:
-    """Return the answer of `/system_stats`."""
+    """Return the answer to `/system_stats`."""
     system = {"os": version.os, "ram_total": _MEMORY, "ram_free": _FREE, "comfyui_version": version.name}
     python = {"python_version": "3.11.7 (main) [GCC 12.2.0]", "pytorch_version": "2.13.0+cpu", "embedded_python": False}
     memory = {"vram_total": _MEMORY, "vram_free": _FREE, "torch_vram_total": _MEMORY, "torch_vram_free": _FREE}

@@ -1,8 +1,9 @@
-"""Simulated servers with OpenAI's Images API, and relatives of it, to try profiles without them, and for the tests.
+"""Simulated servers with OpenAI's Images API or a related API, for tests, and to try profiles without a real server.
 
-`profile.py` lists the possible differences, `self_hosted.py` and `hosted.py` hold those of each server. `orders.py`
-reads and refuses orders, `work.py` makes the images, and `answers.py`, `chat.py` and `gemini.py` answer. As with every
-simulator, `/simulator/faults` takes requests for faults, and `/simulator/stats` shows the requests.
+`profile.py` defines in which ways servers can differ, and `self_hosted.py` and `hosted.py` describe how each server
+differs. `orders.py` reads and refuses orders, `work.py` makes the images, and `answers.py`, `chat.py` and `gemini.py`
+send the answers. As with every simulator, tests inject faults through `/simulator/faults`, and read the received
+requests from `/simulator/stats`.
 """
 
 from sora_proxy.simulator.images.options import ImagesOptions

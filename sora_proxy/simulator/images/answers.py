@@ -1,4 +1,4 @@
-"""Answers: the answers of the Images API, whole or as a stream."""
+"""Answers: answers orders as the Images API does, with one JSON object or with a stream."""
 
 import contextlib
 import secrets
@@ -29,7 +29,7 @@ async def answer_images(work: Work) -> web.StreamResponse:
 
 
 def filled(template: Mapping[str, Any], order: Order) -> dict[str, Any]:
-    """Fill in a template, without the prompt if there is none."""
+    """Replace the open values of a template. The prompt is left out if the order has none."""
     values = {
         Fill.now: int(time.time()),
         Fill.id: secrets.token_hex(8),
@@ -50,7 +50,7 @@ def filled(template: Mapping[str, Any], order: Order) -> dict[str, Any]:
 
 
 def usage_of(order: Order) -> dict[str, Any]:
-    """Count tokens as OpenAI does, with made-up prices."""
+    """Count tokens in OpenAI's form, with made-up numbers of tokens per image."""
     text, image = len((order.prompt or "").split()), REFERENCE_TOKENS * len(order.references)
     made = IMAGE_TOKENS * order.n
     details = {"text_tokens": text, "image_tokens": image}
@@ -59,7 +59,7 @@ def usage_of(order: Order) -> dict[str, Any]:
 
 
 def _filled(work: Work, template_of: Callable[[Answers], Mapping[str, Any]]) -> dict[str, Any]:
-    """The fields besides the images. A gateway also takes those of the server behind it."""
+    """Return the fields besides the images. A gateway takes their values from the server behind it."""
     profile, order = work.simulator.profile, work.order
     own = filled(template_of(profile.answers), order)
     name = profile.behind.get(order.model)
@@ -79,7 +79,7 @@ def _row(work: Work, image: bytes) -> dict[str, Any]:
 
 
 async def _stream(work: Work) -> web.StreamResponse:
-    """Send partial images and then the image, each as an event of one line."""
+    """Send partial images and then the final image, each as an event with a single line of data."""
     answer = web.StreamResponse(headers={"content-type": "text/event-stream"})
     async with work.simulator.turn():
         with contextlib.suppress(ConnectionError):

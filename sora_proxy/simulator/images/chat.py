@@ -1,4 +1,6 @@
-"""Chat: images in chat answers, in a separate field as with OpenRouter, or as Markdown in the text."""
+"""Chat: answers orders that come as chat completions. The image is in a separate field, as with OpenRouter, or is a
+Markdown image in the text.
+"""
 
 import contextlib
 import secrets
@@ -25,7 +27,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def chat_order(received: Received, profile: Profile) -> Order:
-    """Read the order in the last message of the user. Raises Refused."""
+    """Read the order from the last message of the user. Raises Refused."""
     model = model_of(received, profile)
     messages = received.fields.get("messages")
     rows = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
@@ -60,7 +62,7 @@ async def answer_chat(work: Work) -> web.StreamResponse:
 
 
 def _message(work: Work, image: bytes) -> dict[str, Any]:
-    """The text, and the images in their own field."""
+    """Return the fields of the message: the text, and the images if they have a field of their own."""
     if work.manner.words is not None or work.manner.empty:
         return {"content": work.manner.words or ""}
     address = work.data_uri(image) if work.manner.link is None else work.address(image)

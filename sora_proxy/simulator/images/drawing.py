@@ -1,4 +1,4 @@
-"""Drawing: makes the images of an order, as bytes. All functions block, but plain images take less than 1 ms."""
+"""Drawing: makes the files of an order's images. All functions block, but a plain image takes less than 1 ms."""
 
 import functools
 import hashlib
@@ -16,18 +16,18 @@ from sora_proxy.simulator.images.refusals import Reason, Refused
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 VARIATION = "a variation"  # the text in an image without a prompt
-BLURS = (48, 24, 12)  # the sides in pixels of the squares in partial images
+BLURS = (48, 24, 12)  # how many times smaller than the image the first, second and later partial images are drawn
 
 
 def image_of(order: Order, variant: int, preview: bytes | None) -> bytes:
-    """Draw an image of an order; the variant counts from 1, and `preview` is a small copy of a reference."""
+    """Draw an image of an order. `variant` counts from 1, and `preview` is a small copy of a reference image."""
     width, height = order.size
     sketch = Sketch(order.prompt or VARIATION, variant, order.n, width, height, bool(order.references), preview)
     return _in_format(draw(sketch), order.output_format)
 
 
 def partial_of(image: bytes, number: int, output_format: str) -> bytes:
-    """Make the coarse form of an unfinished image; the number counts from 0."""
+    """Make the blurred image that stands for an unfinished one; `number` counts from 0."""
     with Image.open(io.BytesIO(image)) as whole:
         size, blur = whole.size, BLURS[min(number, len(BLURS) - 1)]
         small = whole.convert("RGB").resize((max(1, size[0] // blur), max(1, size[1] // blur)))
@@ -37,7 +37,7 @@ def partial_of(image: bytes, number: int, output_format: str) -> bytes:
 
 
 def small_form_of(file: File) -> bytes:
-    """Check a reference and make the small copy that images show. Raises Refused."""
+    """Check a reference image, and make the small copy that is drawn into the results. Raises Refused."""
     try:
         return preview_of(file.content)
     except UnusableImage as error:
@@ -45,7 +45,7 @@ def small_form_of(file: File) -> bytes:
 
 
 def plain_image(order: Order, variant: int, size: int) -> bytes:
-    """Make a PNG of one colour, which follows from the prompt, with at least `size` bytes."""
+    """Make a PNG of at least `size` bytes in a single colour, which is derived from the prompt and the variant."""
     width, height = order.size
     colour = hashlib.blake2b(f"{variant} {order.prompt}".encode(), digest_size=3).digest()
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0))
@@ -54,7 +54,7 @@ def plain_image(order: Order, variant: int, size: int) -> bytes:
 
 
 def padded(image: bytes, size: int) -> bytes:
-    """Make a PNG `size` bytes long with a chunk that readers skip. Other formats are extended after their end."""
+    """Enlarge a file to `size` bytes: a PNG with a chunk that readers skip, any other format with zeros at the end."""
     missing = size - len(image)
     if missing <= 0:
         return image

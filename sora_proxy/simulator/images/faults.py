@@ -1,4 +1,4 @@
-"""Faults: the faults that can be injected, and how calls are answered with each of them."""
+"""Faults: the faults that can be injected, and how each of them changes the answer to a call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ _SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An image at an address. The address may be relative, require the key, and fail a number of times before it
-    works."""
+    """How an answer links to an image. The address may be relative and may require the key, and the first `failures`
+    requests to it fail."""
 
     relative: bool
     guarded: bool
@@ -29,23 +29,23 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """The manner of answering one call; the defaults are those without a fault."""
+    """The manner of answering one call; the defaults are for a call without a fault."""
 
     refusal: Refused | None = None
-    registered: bool = True  # even if the call is refused, dropped or answered with a page
+    registered: bool = True  # the order is counted, even if the call is refused or dropped, or answered with a page
     dropped: bool = False
     page: bool = False  # HTML instead of an answer
     empty: bool = False  # an answer without images
-    words: str | None = None  # a text instead of images, in chats
-    moderated: bool = False  # xAI's refusal with status 200
-    finish_reason: str = "STOP"  # of Gemini; with any other reason there is no image
-    block_reason: str | None = None  # of Gemini
-    declared_type: str | None = None  # of the image
-    min_bytes: int = 0  # of each image
-    wrapped: bool = False  # base64 in lines
+    words: str | None = None  # a text instead of images, in answers to chats and from Gemini
+    moderated: bool = False  # xAI's refusal, which has status 200
+    finish_reason: str = "STOP"  # Gemini's `finishReason`; with any other value there is no image
+    block_reason: str | None = None  # Gemini's reason for blocking a prompt
+    declared_type: str | None = None  # the media type that the answer declares; None: the real one
+    min_bytes: int = 0  # the minimum size of each image
+    wrapped: bool = False  # whether the base64 is broken into lines
     link: Link | None = None
     silence: float = 0.0  # seconds before the answer, or between the partial images of a stream
-    ending: str = "whole"  # of a stream
+    ending: str = "whole"  # how a stream ends: "whole", "cut", or the code of an error event
 
 
 NORMAL = Manner()
@@ -103,7 +103,7 @@ def _rate_limited(given: Mapping[str, Any]) -> Manner:
         headers["retry-after-ms"] = f"{round(seconds * 1000)}"
     refused = Refused(Reason.rate_limited, "gpt-image-1.5", f"{seconds:g}", headers=headers)
     delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{seconds:g}s"}
-    refused.details = (delay,)  # only Google's errors have them
+    refused.details = (delay,)  # only Google's errors have details
     return Manner(refusal=refused, registered=False)
 
 
@@ -144,5 +144,5 @@ _MANNERS: Mapping[str, Callable[[Mapping[str, Any]], Manner]] = {
 
 
 def manner_of(rule: Rule | None) -> Manner:
-    """Return the manner that a rule demands, or the normal one without a rule."""
+    """Return the manner that a rule demands, or the normal manner if there is no rule."""
     return NORMAL if rule is None else _MANNERS[rule.fault](rule.parameters)

@@ -1,6 +1,6 @@
-"""Gateway: refusals of the server behind a gateway, in the gateway's words.
+"""Gateway: reads orders as a gateway does, and passes on the refusals of the server behind it in the gateway's words.
 
-Seen with LiteLLM 1.105.7: it forwards files only as `image[]`, and keeps the status of the server behind it.
+Seen with LiteLLM 1.105.7: it forwards image files as `image[]` only, and keeps the status of the server behind it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from sora_proxy.simulator.images.refusals import Reason, Refused
 
 
 def order_by_way_of(received: Received, profile: Profile, all_profiles: Mapping[str, Profile]) -> Order:
-    """Read an order as the gateway does, and then as the server behind its model. Raises Refused."""
+    """Read an order as the gateway does, and then as the server behind the gateway does. Raises Refused."""
     order = order_of(received, profile)
     if order.model not in profile.behind:
         return order

@@ -1,4 +1,6 @@
-"""Gemini: Google's wire, where an order is a call of `:generateContent`, and its image is a part of the content."""
+"""Gemini: answers orders with Google's protocol. An order is a call to `:generateContent`, and the image is a part of
+the content that it returns.
+"""
 
 import secrets
 from typing import Any
@@ -15,7 +17,7 @@ from sora_proxy.simulator.json_answers import json_response
 
 
 def content_order(received: Received, profile: Profile) -> Order:
-    """Read the last content of an order. Raises Refused."""
+    """Read an order from the last entry of `contents`. Raises Refused."""
     model = model_of(received, profile)
     contents = received.fields.get("contents")
     last = contents[-1] if isinstance(contents, list) and contents else None

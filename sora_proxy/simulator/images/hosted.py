@@ -1,7 +1,7 @@
-"""Hosted: the profiles of hosted services. They were not compared with the running services.
+"""Hosted: the profiles of hosted services. None of them was compared with the running service.
 
-Sources: the providers' documents, the open code of clients, and public reports. Everything else is assumed to be as in
-OpenAI's API.
+Sources: the providers' documents, the source code of public clients, and public reports. Whatever these do not state is
+assumed to be as in OpenAI's API.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Ledger: the record of a simulated server with OpenAI's Images API."""
+"""Ledger: the requests and counts that a simulated server with OpenAI's Images API records."""
 
 from collections import Counter, deque
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from sora_proxy.simulator.images.reading import Received
 from sora_proxy.simulator.news import News
 
-MAX_REQUESTS = 10_000  # that are remembered
+MAX_REQUESTS = 10_000  # the number of recorded requests; older ones are dropped
 
 
 class ImagesLedger(News):
-    """Counts since the start or the last reset, and the newest requests."""
+    """Counts since startup or the last reset, and the newest requests."""
 
     def __init__(self) -> None:
         """Start without records."""
@@ -36,12 +36,12 @@ class ImagesLedger(News):
         self.answers[str(status)] += 1
 
     def order_registered(self, times: int = 1) -> None:
-        """Count an order; `times` is more than 1 if a gateway sends it again."""
+        """Count an order. `times` is greater than 1 if a gateway sends the order again after a failure."""
         self.registered += times
         self.wake()
 
     def seen(self, endpoint: str, token: str | None = None) -> int:
-        """Count the recorded requests of an endpoint, with one key or any."""
+        """Count the recorded requests to an endpoint, with one key or with any."""
         return sum(each.endpoint == endpoint and token in (None, each.key) for each in self.requests)
 
     def described(self, *, with_requests: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Options: the behaviour of a simulated server with OpenAI's Images API, with one line of meaning per option."""
+"""Options: the behaviour of a simulated server with OpenAI's Images API, with a short explanation of each option."""
 
 from dataclasses import dataclass, fields
 
@@ -10,13 +10,13 @@ MAX_IMAGE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesOptions:
-    """The options of such a server. The defaults suit a demonstration; times are in seconds."""
+    """The options of a simulated server. The defaults suit a demonstration; times are in seconds."""
 
     profile: str = option("generic", "kind of server that is simulated", tuple(PROFILES))
     seconds: float = option(8.0, "time that an order takes, in seconds")
     partial_seconds: float = option(1.0, "time before each partial image of a stream, in seconds")
     image_bytes: int = option(
-        0, "size of each image in bytes; such images are one plain colour (0: drawn images of any size)"
+        0, "size of each image in bytes; an image of a set size is one plain colour (0: drawn images of any size)"
     )
     key: str = option("", "key that clients must send (empty: any key)")
 

@@ -1,4 +1,4 @@
-"""Orders: reads orders, and refuses those that the server would refuse."""
+"""Orders: reads orders, and refuses those that the simulated server would refuse."""
 
 import re
 from collections.abc import Mapping
@@ -144,7 +144,7 @@ def with_settings(order: Order) -> Order:
 
 
 def _images_of(received: Received, profile: Profile) -> tuple[tuple[File, ...], File | None]:
-    """The references and the mask, from the form or the fields."""
+    """Return the reference images and the mask, from the form or the JSON fields. Raises Refused."""
     files, edits = profile.files, received.endpoint != "generations"
     if edits and files.edits is Edits.form and not received.is_form:
         raise Refused(Reason.not_a_form, None, "application/json")
@@ -184,7 +184,7 @@ def _output_format(received: Received, fields: Fields) -> str:
 
 
 def _choice(received: Received, name: str, choices: tuple[str, ...]) -> str | None:
-    """The value of a field, or its default, or None if the field is ignored."""
+    """Return the value of a field, or its default if it is missing, or None if the server ignores the field."""
     value = received.fields.get(name) if choices else None
     if value is not None and value not in choices:
         raise Refused(Reason.bad_choice, name, value, ", ".join(choices))

@@ -1,4 +1,4 @@
-"""Profiles: the differences between servers with OpenAI's Images API, as data."""
+"""Profiles: describes in which ways servers with OpenAI's Images API can differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from sora_proxy.simulator.images.sizes import Sizes
 
 
 class Wire(Enum):
-    """The API of orders and answers."""
+    """The API through which a server takes orders and answers them."""
 
     images = auto()  # /images/generations
     chat = auto()  # /chat/completions, with images in their own field
@@ -19,7 +19,7 @@ class Wire(Enum):
 
 
 class Edits(Enum):
-    """How the route for edits takes its images."""
+    """In which form the route for edits takes images."""
 
     none = auto()  # the route does not exist
     form = auto()
@@ -27,7 +27,7 @@ class Edits(Enum):
 
 
 class Fill(Enum):
-    """The values that the template of an answer leaves open."""
+    """The values that the template of an answer leaves open until an order is answered."""
 
     now = auto()  # seconds since 1970
     id = auto()
@@ -42,7 +42,8 @@ class Fill(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The headers with the key. A key that is not needed is only checked if the simulator has one."""
+    """The headers that may contain the key. If the key is not needed, clients must send one only if the simulator's
+    options set a key."""
 
     headers: tuple[str, ...] = ("authorization",)
     needed: bool = True
@@ -50,7 +51,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of an order. With an empty tuple of choices, a field is ignored."""
+    """How the fields of an order are checked. A field whose tuple of choices is empty is ignored."""
 
     known: frozenset[str] | None = None  # other fields are refused; None: they are ignored
     refused: frozenset[str] = frozenset()
@@ -58,14 +59,14 @@ class Fields:
     any_model: bool = False
     min_prompt: int = 1  # characters
     max_prompt: int = 32_000  # characters
-    settings_in_prompt: bool = False  # in a tag, as with stable-diffusion.cpp
+    settings_in_prompt: bool = False  # whether a tag in the prompt contains settings, as with stable-diffusion.cpp
     count: str | None = "n"
     max_count: int = 10
-    cuts_count: bool = False  # to the maximum, instead of a refusal
+    cuts_count: bool = False  # a count outside the limits is changed to the nearest limit, instead of refused
     sizes: Sizes = field(default_factory=Sizes)
-    families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the prefixes of model names
+    families: Mapping[str, Sizes] = field(default_factory=dict)  # the sizes of other models, by prefix of the name
     response_formats: tuple[str, ...] = ("b64_json", "url")  # the first is the default
-    edit_response_formats: tuple[str, ...] | None = None  # None: the same as for generations
+    edit_response_formats: tuple[str, ...] | None = None  # for edits; None: the same as for generations
     output_formats: tuple[str, ...] = ()
     edit_output_formats: tuple[str, ...] = ()
     max_partial_images: int = 0  # 0: `stream` is ignored
@@ -73,11 +74,11 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """How images come with an order."""
+    """How an order can contain images."""
 
     edits: Edits = Edits.none
-    names: tuple[str, ...] = ("image", "image[]")  # for the parts of a form, or the fields of JSON
-    inline: tuple[str, ...] = ()  # fields of the route for generations, with addresses or data URIs
+    names: tuple[str, ...] = ("image", "image[]")  # the names of the parts of a form, or of the fields of JSON
+    inline: tuple[str, ...] = ()  # fields with addresses or data URIs that the route for generations accepts
     max_images: int = 16
     needs_mask: bool = False
     checked: bool = True  # files that are not images are refused, instead of ignored
@@ -87,17 +88,17 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The content of an answer; the templates leave the values of Fill open."""
+    """The content of an answer. In the templates, members of Fill stand for values that depend on the order."""
 
     rows: str = "data"
-    row: Mapping[str, Any] = field(default_factory=dict)  # for each image, besides its base64 or address
+    row: Mapping[str, Any] = field(default_factory=dict)  # the fields of each image besides its base64 or address
     whole: Mapping[str, Any] = field(default_factory=lambda: {"created": Fill.now})
-    data_uris: bool = False  # instead of addresses
-    addresses: str = "/files/{name}.png"  # for images, below the host
+    data_uris: bool = False  # answers contain data URIs instead of addresses
+    addresses: str = "/files/{name}.png"  # the paths of images
     addresses_need_key: bool = False
     addresses_relative: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    request_id: str | None = None  # its header
+    request_id: str | None = None  # the header with the id of the request
     model_row: Mapping[str, Any] = field(default_factory=lambda: {"object": "model"})
     model_list: Mapping[str, Any] | None = field(default_factory=lambda: {"object": "list"})  # None: there is no list
 
@@ -107,18 +108,18 @@ class Profile:
     """One kind of server."""
 
     errors: Errors
-    models: tuple[str, ...]  # those that make images
-    other_models: tuple[str, ...] = ()  # in its list
+    models: tuple[str, ...]  # the models that make images
+    other_models: tuple[str, ...] = ()  # listed models that do not make images
     wire: Wire = Wire.images
-    base: str = "/v1"  # the prefix of its paths
+    base: str = "/v1"  # the prefix of all paths of the API
     deployment_in_path: bool = False
-    query: tuple[str, ...] = ()  # parameters that all addresses need
+    query: tuple[str, ...] = ()  # query parameters that every request must have
     keys: Keys = Keys()
     fields: Fields = Fields()
     files: Files = Files()
     answers: Answers = Answers()
     pages: Mapping[str, Any] = field(default_factory=dict)  # other documents, by path
     one_at_a_time: bool = False
-    attempts: int = 1  # at the server behind it, if that fails
+    attempts: int = 1  # how many times a gateway sends an order that fails to the server behind it
     behind: Mapping[str, str | None] = field(default_factory=dict)  # profiles by model; None: the server is down
     idle_seconds: float = 75.0  # until an idle connection is closed

@@ -14,7 +14,7 @@ from sora_proxy.simulator.images.profile import Keys
 from sora_proxy.simulator.images.refusals import Reason, Refused
 
 MAX_BODY = 256 * 2**20  # bytes of all files together
-SHOWN_TEXT = 1000  # characters of a text that the stats show
+SHOWN_TEXT = 1000  # the stats shorten texts with more characters
 DATA_URI = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
 BEARER = "bearer "
 BLOCK = 256 * 1024
@@ -22,16 +22,16 @@ BLOCK = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An image of a request, from a part of a form, which has a name, or from a field."""
+    """An image of a request, from a field or a part of a form. Only a part of a form has a file name, `name`."""
 
     field: str
     content: bytes
     declared_type: str
     name: str | None = None
-    address: str | None = None  # of its content, which is not fetched
+    address: str | None = None  # the address of the image, which is not fetched
 
     def described(self) -> dict[str, Any]:
-        """Return what the stats show of it."""
+        """Return what the stats show about this image."""
         return {
             "field": self.field,
             "name": self.name,
@@ -43,7 +43,7 @@ class File:
 
 @dataclass(slots=True)
 class Received:
-    """A request; `files` holds the parts of a form, and images in fields once they were found."""
+    """A request. `files` contains the parts of a form, and the images that were found in fields."""
 
     endpoint: str
     path: str
@@ -54,7 +54,7 @@ class Received:
     model_in_path: str | None = None
 
     def described(self) -> dict[str, Any]:
-        """Return what the stats show of it."""
+        """Return what the stats show about this request."""
         return {
             "endpoint": self.endpoint,
             "path": self.path,
@@ -66,7 +66,7 @@ class Received:
 
 
 def key_of(request: web.Request, keys: Keys) -> str | None:
-    """Return the key of a request, if it has one that is not empty."""
+    """Return the key of a request, or None if the key is missing or empty."""
     for name in keys.headers:
         value = request.headers.get(name, "").strip()
         if name == "authorization":
@@ -118,7 +118,7 @@ async def _read_part(part: BodyPartReader, received: Received) -> None:
 
 
 def inline_file(field_name: str, value: Any) -> File:
-    """Return the image in a field: an address, a data URI, or an object that holds one. Raises Refused."""
+    """Return the image in a field: an address, a data URI, or an object that contains either. Raises Refused."""
     text = value.get("url") if isinstance(value, dict) else value
     if isinstance(text, str) and text.startswith(("http://", "https://")):
         return File(field_name, b"", "", address=text)
@@ -137,7 +137,7 @@ def decoded(field_name: str, text: str) -> bytes:
 
 
 def _shown(value: Any) -> Any:
-    """Shorten long texts, which are images."""
+    """Shorten long texts, since a long text usually is an image in base64."""
     if isinstance(value, dict):
         return {name: _shown(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Refusals: the reasons for which servers refuse calls, and the words and forms of their errors."""
+"""Refusals: the reasons why servers refuse calls, and how each server words and formats its errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Reason(Enum):
-    """The fault of a call or its server."""
+    """The reason why a server refuses a call, or fails."""
 
     no_route = auto()
     no_key = auto()
@@ -44,13 +44,14 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A server's words. The message may hold {name}, {value} and {expected}; without a message, the body is empty."""
+    """How a server words an error. The message may contain {name}, {value} and {expected}. If the message is empty, the
+    answer has no body."""
 
     status: int
     message: str = ""
     code: str | int | None = None
     kind: str | None = "invalid_request_error"
-    param: str | None = None  # instead of the field's name
+    param: str | None = None  # the `param` of the error, if not the field's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class SentError:
 
 
 class Refused(Exception):
-    """A call that is answered with an error. `name` is a field, `value` its value, `expected` a valid one."""
+    """A call that is answered with an error. `name` is the field at fault, `value` its value, and `expected` says which
+    values are valid."""
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class Refused(Exception):
         changes: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Hold the parts of the message; `changes` are those to the profile's wording."""
+        """Store the parts of the message; `changes` replace fields of the profile's wording."""
         super().__init__(reason.name)
         self.reason = reason
         self.name, self.value, self.expected = name, str(value)[:1000], expected
@@ -106,12 +108,12 @@ def coded_error(sent: SentError) -> Any:
 
 
 def text_error(sent: SentError) -> Any:
-    """Return a text, with a code in its own field if there is one."""
+    """Return the message in `error`. If there is a code, the code is in `error`, and the message is in `message`."""
     return {"error": sent.message} if sent.code is None else {"error": sent.code, "message": sent.message}
 
 
 def status_and_text_error(sent: SentError) -> Any:
-    """Return xAI's form: the status as a text, and a text."""
+    """Return xAI's form: the status as a string, and a message."""
     return {"code": str(sent.code or sent.status), "error": sent.message}
 
 
@@ -121,7 +123,7 @@ def status_error(sent: SentError) -> Any:
 
 
 def litellm_error(sent: SentError) -> Any:
-    """Return OpenAI's error object with the status as a text for a code, or a detail for an unknown route."""
+    """Return OpenAI's error object with the status as its code, or a detail for an unknown route."""
     if sent.status == 404:
         return {"detail": sent.message}
     return openai_error(SentError(sent.status, sent.message, str(sent.status), sent.kind, sent.param))
@@ -133,7 +135,7 @@ def bare_error(sent: SentError) -> Any:
 
 
 def detail_error(sent: SentError) -> Any:
-    """Return one of FastAPI's forms: a list for fields that do not validate, else a text."""
+    """Return one of FastAPI's forms: a list if a field is invalid, otherwise a text."""
     if sent.status == 422:
         return {"detail": [{"type": "value_error", "loc": ["body", sent.param], "msg": sent.message, "input": None}]}
     return {"detail": sent.message}
@@ -147,12 +149,13 @@ def google_error(sent: SentError) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of one kind of server: their form, and its words for each reason, with other words for forms."""
+    """The errors of one kind of server: their form, and the wording for each reason. `of_forms` contains the wordings
+    that differ if the request is a form."""
 
     form: Form
     wordings: Mapping[Reason, Wording]
     of_forms: Mapping[Reason, Wording] = field(default_factory=dict)
-    close: bool = False  # the connection after an error
+    close: bool = False  # whether the connection is closed after an error
     names_fields: bool = True
 
     def worded(self, refused: Refused, *, in_form: bool) -> SentError:

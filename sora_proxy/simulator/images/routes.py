@@ -1,4 +1,4 @@
-"""Routes: the routes of each wire, as the profile has them."""
+"""Routes: adds the routes that a profile has, and answers requests for models and files."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -86,7 +86,7 @@ async def models(request: web.Request) -> web.StreamResponse:
 
 
 async def file(request: web.Request) -> web.StreamResponse:
-    """Send an image to which an answer linked."""
+    """Send an image to which an earlier answer links."""
     simulator = request.app[IMAGES]
     received = received_of(request, "file")
     simulator.ledger.arrived(received)

@@ -1,7 +1,7 @@
 """Self-hosted: the profiles of servers and gateways that people run themselves.
 
-Those of museq 0.60.2, stable-diffusion.cpp of August 2026 and LiteLLM 1.105.7 follow running servers; the others follow
-documents and source code.
+The profiles of museq 0.60.2, stable-diffusion.cpp of August 2026 and LiteLLM 1.105.7 are based on running servers; all
+other profiles are based on documents and source code.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from sora_proxy.simulator.images.wordings import OPENAI
 
 FORM = Files(Edits.form)
 NO_KEY = Keys(needed=False)
-IDLE_SECONDS = 5.0  # after which museq, stable-diffusion.cpp and LiteLLM close a connection
+IDLE_SECONDS = 5.0  # after this time, museq, stable-diffusion.cpp and LiteLLM close an idle connection
 
 _GENERIC = Profile(
     Errors(refusals.openai_error, OPENAI),
@@ -145,7 +145,7 @@ _LITELLM = Profile(
     idle_seconds=IDLE_SECONDS,
 )
 
-# FastAPI answers 422 for fields that do not validate.
+# FastAPI answers with status 422 if a field is invalid.
 _FASTAPI = {
     reason: Wording(422, each.message) if each.status == 400 else Wording(each.status, each.message)
     for reason, each in OPENAI.items()
@@ -169,7 +169,7 @@ _SGLANG = Profile(
         addresses_relative=True,
         model_list=None,
     ),
-    pages={"/v1/models": {"model_path": "Qwen/Qwen-Image"}},  # not OpenAI's list; its real fields are unknown
+    pages={"/v1/models": {"model_path": "Qwen/Qwen-Image"}},  # not a list as OpenAI's; the real fields are unknown
 )
 
 _VLLM_OMNI = Profile(

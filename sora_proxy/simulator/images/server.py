@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_images_simulator(options: ImagesOptions) -> web.Application:
-    """Make the application, whose cleanup ends its threads."""
+    """Make the application. Its cleanup ends the threads that draw images."""
     app = web.Application(middlewares=[_errors_in_the_profiles_form], client_max_size=MAX_BODY)
     app[IMAGES] = simulator = ImagesSimulator(options)
     app[STOPPING] = Stopping()
@@ -49,9 +49,10 @@ def create_images_simulator(options: ImagesOptions) -> web.Application:
 async def serve_images_simulator(
     options: ImagesOptions, listening: socket.socket | None = None
 ) -> AsyncIterator[RunningSimulator]:
-    """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left.
+    """Serve in the running event loop, on the given socket or a free loopback port, until the context is left.
 
-    Its `url` is the base URL of the profile. A client that leaves does not end its order, as with the real servers.
+    The server's `url` is the base URL of the profile. As with the real servers, an order continues after its client has
+    disconnected.
     """
     app = create_images_simulator(options)
     profile = app[IMAGES].profile

@@ -1,4 +1,4 @@
-"""Sizes: the sizes that a server takes, and its treatment of other sizes."""
+"""Sizes: the sizes that a server accepts, and whether it refuses or changes other sizes."""
 
 import math
 import re
@@ -17,17 +17,17 @@ class Sizes:
 
     sent_as: str = "size"
     default: Size = (1024, 1024)
-    names: Mapping[str, Size] = field(default_factory=dict)  # words that are sizes
+    names: Mapping[str, Size] = field(default_factory=dict)  # words that stand for sizes
     only_names: bool = False
     sides: tuple[int, int] = (1, 4096)
-    step: int = 1  # each side is a multiple of it
-    rounds_up: bool = False  # to a multiple of `step`, instead of a refusal
+    step: int = 1  # each side is a multiple of this number
+    rounds_up: bool = False  # other sides are rounded up to a multiple of `step`
     pixels: tuple[int, int] = (1, 4096 * 4096)
     max_ratio: float = math.inf
-    forgives: bool = False  # unreadable values mean the default
+    forgives: bool = False  # an unreadable value is replaced by the default, instead of refused
 
     def size_of(self, value: Any) -> Size | None:
-        """Read the value of the field; None: it is missing. Returns None for a value that is refused."""
+        """Return the size for the value of the field (None: the field is missing), or None if the server refuses it."""
         if value is None:
             return self.default
         if isinstance(value, str) and value in self.names:

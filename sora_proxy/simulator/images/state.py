@@ -22,7 +22,7 @@ MAX_STORED_BYTES = 256 * 2**20
 
 @dataclass(slots=True)
 class StoredFile:
-    """An image behind an address, which may require the key, and fail a number of times."""
+    """An image that clients can fetch. The request may require the key, and the next `failures` requests fail."""
 
     content: bytes
     content_type: str
@@ -31,7 +31,7 @@ class StoredFile:
 
 
 class StoredFiles:
-    """The images behind addresses. Beyond the module's cap, the oldest are forgotten."""
+    """The images that clients can fetch. When the cap of this module is exceeded, the oldest images are forgotten."""
 
     def __init__(self) -> None:
         """Start without images."""
@@ -71,12 +71,12 @@ class ImagesSimulator:
 
     @property
     def profile(self) -> Profile:
-        """The kind of server that answers."""
+        """The kind of server that is simulated."""
         return PROFILES[self.options.profile]
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn of an order, since some servers make one at a time."""
+        """Wait for the turn of an order, since some servers process one order at a time."""
         async with self._worker if self.profile.one_at_a_time else contextlib.nullcontext():
             self._at_work += 1
             self.ledger.max_concurrent = max(self.ledger.max_concurrent, self._at_work)

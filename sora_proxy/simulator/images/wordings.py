@@ -1,6 +1,6 @@
-"""Wordings: the words of OpenAI for each refusal. The profiles of other servers hold the differences.
+"""Wordings: how OpenAI words each refusal. The profiles of other servers contain only the wordings that differ.
 
-Sources: the error table of OpenAI's documents, and error texts in public reports.
+Sources: the table of errors in OpenAI's documents, and error messages in public reports.
 """
 
 from sora_proxy.simulator.images.refusals import Reason, Wording

@@ -1,4 +1,4 @@
-"""Work: reads, makes and answers an order, on every wire."""
+"""Work: carries out an order in every protocol: reads it, makes its images and answers it."""
 
 import asyncio
 import functools
@@ -20,13 +20,13 @@ from sora_proxy.simulator.images.state import IMAGES, ImagesSimulator, StoredFil
 from sora_proxy.simulator.sending import cut
 from sora_proxy.simulator.stopping import STOPPING
 
-LINE = 76  # characters in a line of base64 with line ends
+LINE = 76  # characters per line, if base64 is broken into lines
 OWN = Link(relative=False, guarded=False, failures=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One order that is being made; `preview` is a small copy of its first reference."""
+    """One order that is being carried out; `preview` is a small copy of its first reference image."""
 
     request: web.Request
     simulator: ImagesSimulator
@@ -35,18 +35,18 @@ class Work:
     preview: bytes | None = None
 
     async def images(self) -> list[bytes]:
-        """Make the images in the time that the options set."""
+        """Return the images after the time that the options set."""
         async with self.simulator.turn():
             await self.pause(self.simulator.options.seconds + self.manner.silence)
             return await self.drawn()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, unless the server stops."""
+        """Wait. The wait ends early if the server stops."""
         if seconds:
             await self.request.app[STOPPING].pause(seconds)
 
     async def drawn(self) -> list[bytes]:
-        """Return the images at once."""
+        """Return the images as soon as they are drawn."""
         order, size = self.order, self.simulator.options.image_bytes
         numbers = range(1, order.n + 1)
         if size:
@@ -57,7 +57,7 @@ class Work:
         return [padded(image, self.manner.min_bytes) for image in images]
 
     async def partial(self, number: int, image: bytes) -> bytes:
-        """Return a coarse form of an image."""
+        """Return the blurred form of an image that a partial image shows."""
         if self.simulator.options.image_bytes:
             return image
         return await self.simulator.artist.work(lambda: partial_of(image, number, self.order.output_format))
@@ -73,7 +73,7 @@ class Work:
 
     @property
     def content_type(self) -> str:
-        """The type that the answer declares for an image."""
+        """The media type that the answer declares for an image."""
         return self.manner.declared_type or f"image/{self.order.output_format}"
 
     def address(self, image: bytes) -> str:
@@ -97,7 +97,7 @@ Answer = Callable[[Work], Awaitable[web.StreamResponse]]
 
 
 async def take(request: web.Request, endpoint: str, read: Read, answer: Answer) -> web.StreamResponse:
-    """Read an order, and make its images, or answer as a fault demands. Raises Refused."""
+    """Read an order, then make its images and answer, or answer as a fault demands. Raises Refused."""
     simulator = request.app[IMAGES]
     received = received_of(request, endpoint)
     try:
@@ -112,7 +112,7 @@ async def take(request: web.Request, endpoint: str, read: Read, answer: Answer) 
 
 
 def received_of(request: web.Request, endpoint: str) -> Received:
-    """Begin the record of a request."""
+    """Make the record of a request, without the fields and files of its body."""
     key = key_of(request, request.app[IMAGES].profile.keys)
     return Received(endpoint, request.path_qs, key, model_in_path=request.match_info.get("model"))
 
@@ -129,7 +129,7 @@ def check_access(request: web.Request, key: str | None) -> None:
 
 
 def manner_for(request: web.Request, received: Received, prompt: str | None = None) -> Manner:
-    """Return the manner in which a rule wants a call to be answered, and count its use."""
+    """Return the manner of answering that a rule demands for a call, and count the use of the rule."""
     simulator = request.app[IMAGES]
     rule = simulator.faults.answer_rule(Call(received.endpoint, received.key, prompt))
     if rule is not None:
@@ -156,7 +156,8 @@ async def _carry_out(work: Work, answer: Answer) -> web.StreamResponse:
 
 
 async def _preview_of(order: Order, simulator: ImagesSimulator) -> bytes | None:
-    """A small copy of the first reference. Raises Refused if a file is not an image and the profile checks that."""
+    """Return a small copy of the first reference image. Raises Refused if a file is not an image and the profile checks
+    its files."""
     files = [file for file in (*order.references, order.mask) if file is not None and file.address is None]
     previews: list[bytes | None] = []
     for file in files:

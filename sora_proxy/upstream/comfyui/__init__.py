@@ -1,11 +1,11 @@
 """ComfyUI: the back end for one or several ComfyUI servers, each of which is a key, with workflows in files.
 
 A task is a job with an id from this server, so an order whose answer was lost is found by that id. The queue and the
-history show the state of a job; progress and previews come by a socket while it runs.
+history show the state of a job; progress and previews arrive through a WebSocket while the job runs.
 
     calls.py, answers.py       calls to servers, and the meaning of their answers
     workflows.py, graphs.py    the files, and the graph of one order
-    servers.py, problems.py    the models that each server can make with the workflows, and why others are missing
+    servers.py, problems.py    the models that each server offers, and why a server can't run a workflow
     jobs.py                    the states of jobs, and how a job is stopped
     listener.py, progress.py   the frames of the socket
     metadata.py                the removal of texts from images
@@ -42,7 +42,7 @@ from sora_proxy.upstream.comfyui.workflows import WorkflowFolder
 from sora_proxy.upstream.downloads import Downloads
 from sora_proxy.upstream.http_client import HttpClient
 
-UPLOADS = "sora_proxy"  # the folder of reference images among the inputs of a server
+UPLOADS = "sora_proxy"  # the folder for reference images among a server's input files
 PREVIEWS, NO_PREVIEWS = "latent2rgb", "none"
 SEEDS = 2**32
 
@@ -54,8 +54,8 @@ class ComfyUI:
     names_tasks: bool | None = None
     polls_are_complete = True  # the queue and the history show every job since the server's start
     max_concurrent: int | None = 1
-    links_results = False  # images hold the prompt until it is removed
-    capabilities = Capabilities()  # they depend on the workflows that run on its servers
+    links_results = False  # images contain the prompt until it is removed
+    capabilities = Capabilities()  # the capabilities depend on the workflows that run on the servers
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
         if options.more:
@@ -138,9 +138,9 @@ class ComfyUI:
         await self._http.close()
 
     async def _check_accepted(self, answer: Mapping[str, Any], task_id: str, output: str, account: Account) -> None:
-        """Check that the order was accepted under our id and with its output node. Raises Fault."""
+        """Check that the order was accepted under this server's id, and with its output node. Raises Fault."""
         if answer.get("prompt_id") != task_id:
-            raise SubmissionUnknown("The back end's answer to the order does not have our id.")
+            raise SubmissionUnknown("The back end's answer does not contain the id of this order.")
         if output in _nodes_without_work(answer.get("node_errors")):
             await self._jobs.stop(task_id, account)
             raise TaskFailed(
@@ -150,14 +150,14 @@ class ComfyUI:
 
 
 def _name_files_uniquely(graph: dict[str, Any], output: str, task_id: str) -> None:
-    """Give the files of an order unique names. Otherwise ComfyUI answers a graph that it has already executed with the
-    old files, which may be gone."""
+    """Give the files of an order unique names. Otherwise ComfyUI returns the old files for a graph that it has already
+    executed, and these files may no longer exist."""
     inputs = graph[output]["inputs"]
     if isinstance(prefix := inputs.get("filename_prefix"), str):
         inputs["filename_prefix"] = f"{prefix}-{task_id}"
 
 
 def _nodes_without_work(node_errors: Any) -> set[str]:
-    """The output nodes that are not executed although the order was accepted, because other nodes are valid."""
+    """The output nodes that are not executed. ComfyUI accepts an order if one of its output nodes is valid."""
     outputs = [as_object(error).get("dependent_outputs") for error in as_object(node_errors).values()]
     return {node for nodes in outputs if isinstance(nodes, list) for node in nodes if isinstance(node, str)}

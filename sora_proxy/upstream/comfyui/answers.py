@@ -18,9 +18,9 @@ from sora_proxy.upstream import Snapshot, TaskState
 log = structlog.get_logger(__name__)
 
 OURS = "sora_proxy"  # in a job's `extra_data`: facts about the job for later processes of this server
-MAX_RESULTS = 64  # of one job
+MAX_RESULTS = 64  # images of one job
 IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNORECASE)
-EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,60}", re.ASCII)  # the type of one, perhaps with its module
+EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,60}", re.ASCII)  # the name of an exception's class, perhaps with its module
 VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 IsClass = Callable[[str], bool]
 STOPPED = "The job was stopped at the back end."
@@ -28,7 +28,7 @@ STOPPED = "The job was stopped at the back end."
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that waits or runs. `position` counts from 1 among the waiting jobs; None: it runs."""
+    """A job that waits or runs. `position` counts from 1 among the waiting jobs; None: the job runs."""
 
     graph: Mapping[str, Any]
     client_id: str | None
@@ -44,7 +44,7 @@ def queued_jobs(document: Mapping[str, Any]) -> dict[str, QueuedJob]:
 
 
 def ended_job(task_id: str, history: Mapping[str, Any], is_class: IsClass) -> Snapshot | None:
-    """The end of a job, from an answer about the history; None if the job is not in it.
+    """The end of a job, from an answer about the history; None if the job is not in the history.
 
     `is_class` says whether a text is the class of a node in a workflow.
     """
@@ -91,7 +91,8 @@ def _is_result(item: Any) -> bool:
 
 
 def _reason(task_id: str, status: Mapping[str, Any], is_class: IsClass) -> str:
-    """The reason of a failure for clients, without the error's text and inputs, which hold paths and prompts."""
+    """The reason for a failure, for clients. The error's text and inputs are left out, since they contain paths and
+    prompts."""
     messages = status.get("messages")
     found = {
         message[0]: as_object(message[1])
@@ -110,6 +111,6 @@ def _reason(task_id: str, status: Mapping[str, Any], is_class: IsClass) -> str:
 
 
 def version_in(system_stats: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """The version in an answer about the server; None if it can't be read."""
+    """The version of ComfyUI in an answer about a server; None if the version can't be read."""
     found = VERSION.match(str(as_object(system_stats.get("system")).get("comfyui_version")))
     return tuple(map(int, found.groups())) if found else None

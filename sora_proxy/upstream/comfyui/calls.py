@@ -30,14 +30,14 @@ from sora_proxy.upstream.http_client import Call, HttpClient, refused_on_the_way
 
 log = structlog.get_logger(__name__)
 
-MAX_ANSWER_BYTES = 32 * 2**20  # the queue repeats the graph of each job
-MAX_VALUES = 2_000_000  # in it
+MAX_ANSWER_BYTES = 32 * 2**20  # an answer about the queue contains the graph of each job
+MAX_VALUES = 2_000_000  # JSON values in an answer
 REFUSED_FILE = (400, 415, 422)
 JSON = {"content-type": "application/json"}
 WORD = re.compile(r"[\w .:-]{1,100}")
-# With these codes, the server lacks a node or a model file. The second one meant unknown nodes before 0.12.
+# These codes mean that the server lacks a node or a model file. The second code meant an unknown node before 0.12.
 MISSING = {"missing_node_type", "invalid_prompt", "value_not_in_list"}
-# With these, the workflow has a fault that no order can avoid.
+# These codes mean that the workflow has a fault that no order can avoid.
 FAULTY = {
     "dependency_cycle",
     "exception_during_validation",
@@ -53,7 +53,7 @@ REJECTED = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's answer; `document` is its JSON, None if it has none."""
+    """A server's answer. `document` is the JSON in the answer; None if there is no JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -83,15 +83,15 @@ class Calls:
         return Call(method, self.base(account) + path, account.egress, seconds, headers, **more)
 
     async def get(self, account: Account, path: str) -> dict[str, Any]:
-        """The JSON object behind a path. Raises Fault if there is none."""
+        """The JSON object at a path. Raises Fault if there is none."""
         return self._object(await self.answer(self.call(account, "GET", path)), account)
 
     async def post(self, account: Account, path: str, body: Mapping[str, Any]) -> Answer:
-        """The answer to JSON that is not an order. Raises Fault if there is none."""
+        """Send JSON that is not an order, and return the answer. Raises Fault if there is none."""
         return await self.answer(self.call(account, "POST", path, body=orjson.dumps(body), headers=JSON))
 
     async def upload(self, account: Account, form: aiohttp.FormData) -> dict[str, Any]:
-        """The JSON of the answer to a file. Raises Fault if the file was not accepted."""
+        """Upload a file, and return the JSON of the answer. Raises Fault if the file was not accepted."""
         seconds = self._options.deadlines.upload
         answer = await self.answer(self.call(account, "POST", "/upload/image", body=form, seconds=seconds))
         if answer.status == 413:
@@ -103,7 +103,8 @@ class Calls:
         return self._object(answer, account)
 
     async def order(self, account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON of the answer to an order. Raises the Fault that it shows, SubmissionUnknown without a refusal."""
+        """Send an order, and return the JSON of the answer. Raises SubmissionUnknown if the outcome is unknown, another
+        Fault if the order was not registered."""
         seconds, content = self._options.deadlines.submit, orjson.dumps(body)
         call = self.call(account, "POST", "/prompt", body=content, headers=JSON, seconds=seconds, is_order=True)
         answer = await self.answer(call)
@@ -149,7 +150,7 @@ def refusal_in(document: Mapping[str, Any]) -> RequestFault:
     if kinds & MISSING:
         return RequestFault("The back end lacks a node or a model file of the workflow.", code="model_unavailable")
     if kinds & FAULTY:
-        return RequestFault("The workflow of this model has a fault; the log names it.", code="model_unavailable")
+        return RequestFault("The workflow of this model has a fault; the log describes it.", code="model_unavailable")
     return RequestFault(
         "The back end refused this order. Change the prompt, the size, the parameters or the images.",
         code="order_refused",
@@ -171,7 +172,7 @@ def _fault_of(answer: Answer, account: Account) -> Fault:
 
 
 def _refuses(status: int) -> bool:
-    """Whether an order that got this answer is certainly not queued."""
+    """Whether an answer with this status proves that the order is not queued."""
     return status in REDIRECTS or (400 <= status < 500 and status not in (408, 499))
 
 

@@ -7,8 +7,8 @@ from sora_proxy.foreign.bounded_json import as_object
 from sora_proxy.upstream.comfyui.mapping import NUMBERS, TEXTS, MapFile, Slot
 
 MAX_LISTED = 12  # names in a message
-SAVES = "SaveImage"  # the class of the node that is the output, if the map names none and the graph has one
-SHOW = ("PreviewImage", "SaveImageWebsocket")  # the classes of nodes that keep no files
+SAVES = "SaveImage"  # the class of the output node if the map has no `output`
+SHOW = ("PreviewImage", "SaveImageWebsocket")  # the classes of nodes that show images without saving them
 EDITORS_FORMAT = "is saved in the editor's format: in ComfyUI, use Workflow > Export (API), and save that file here"
 NO_GRAPH = (
     "does not contain a workflow in the API format: in ComfyUI, use Workflow > Export (API), and save that file here"
@@ -21,7 +21,7 @@ def is_link(value: Any) -> bool:
 
 
 def graph_in(document: Any) -> dict[str, Any]:
-    """The graph in a file. Raises ValueError if it is not in the API format."""
+    """The graph in a file. Raises ValueError if the file is not in the API format."""
     nodes = as_object(document)
     if isinstance(nodes.get("nodes"), list):
         raise ValueError(EDITORS_FORMAT)  # noqa: TRY004
@@ -60,7 +60,7 @@ def _saves(graph: Mapping[str, Any]) -> str:
 
 
 def faults_of(graph: Mapping[str, Any], mapping: MapFile) -> Iterator[str]:
-    """The faults of a map. Its workflows by name are not checked here."""
+    """The faults of a map. References to other workflows are not checked here."""
     slots = mapping.slots
     for field, places in slots.items():
         for place in places:
@@ -104,6 +104,6 @@ def _fault_of(field: str, place: Slot, graph: Mapping[str, Any]) -> str | None:
 
 
 def listed(names: Sequence[Any]) -> str:
-    """Names for a message: a limited number of them."""
+    """The text that lists names in a message. At most `MAX_LISTED` names are listed, and the rest is counted."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join(str(name) for name in names[:MAX_LISTED]) + more

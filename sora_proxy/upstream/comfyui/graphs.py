@@ -1,8 +1,8 @@
-"""Graphs: the models that a server can make with the workflows, and the graph of one order. No I/O.
+"""Graphs: the models that a server offers with the workflows, and the graph of one order. No I/O.
 
-A server's answer to `GET /object_info` shows its nodes, files and limits. `fitted` fits a workflow to it, and
-`problems.py` names what the server lacks. `models_of` and `graph_for` take the fitted workflows that it can run. Before
-a server has answered, they take the workflows as they are, and checkpoints can't be chosen by name.
+A server's answer to `GET /object_info` shows its nodes, files and limits. `fitted` fits a workflow to a server, and
+`problems.py` describes what the server lacks. `models_of` and `graph_for` take the fitted workflows that the server can
+run. Before a server has answered, both take the unchanged workflows, and checkpoints can't be chosen by name.
 """
 
 import copy
@@ -78,8 +78,8 @@ def _own_abilities(workflow: Workflow) -> Abilities:
 
 
 def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
-    """Whether a workflow can use the checkpoint of a model's name. A workflow that maps no checkpoint always uses that
-    of its graph."""
+    """Whether a workflow can use the checkpoint of a model's name. A workflow that maps no checkpoint always uses the
+    checkpoint in its graph."""
     return not checkpoint or "checkpoint" not in workflow.slots or checkpoint in workflow.available
 
 
@@ -97,7 +97,7 @@ def _size_in(workflow: Workflow) -> Size | None:
 
 
 def _other(workflow: Workflow, name: str | None, workflows: Mapping[str, Workflow]) -> Workflow:
-    """The workflow with this name, if it can be used, else the given one."""
+    """The workflow with this name, if it can be used, else `workflow` itself."""
     return workflows.get(name, workflow) if name else workflow
 
 
@@ -115,7 +115,7 @@ def workflow_for(workflows: Mapping[str, Workflow], submission: Submission) -> W
 
 
 def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: int) -> Graph:
-    """The graph of an order. `seed`, which is 0 or more, is for an order without one. Raises RequestFault."""
+    """The graph of an order. `seed`, which is 0 or more, is used if the order has no seed. Raises RequestFault."""
     workflow = workflow_for(workflows, submission)
     graph = copy.deepcopy(dict(workflow.graph))
     for field, value in _values(workflow, submission, seed).items():
@@ -147,9 +147,9 @@ def _checkpoint(workflow: Workflow, model: str) -> str | None:
 
 
 def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> None:
-    """Raises RequestFault if the workflow needs an image that the order does not have.
+    """Set the reference images and the mask. Raises RequestFault if the workflow needs an image that the order lacks.
 
-    References after the first one may be missing; then the nodes that load them are removed.
+    References after the first one may be missing; the nodes that would load them are then removed.
     """
     files = [image.upload_id for image in submission.images]
     masks = [submission.mask.upload_id] if submission.mask else []
@@ -185,8 +185,8 @@ def _take_out(graph: Graph, node_id: str) -> None:
 
 
 def fitted(workflow: Workflow, object_info: ObjectInfo) -> Workflow:
-    """A workflow with the checkpoints and the limits of a server. If the server does not have the checkpoint of the
-    graph, the first one that the map lists takes its place."""
+    """A workflow with the checkpoints and the limits of a server. If the server does not have the checkpoint in the
+    graph, the first available checkpoint in the map replaces it."""
     available = _available(workflow, object_info)
     limits = {field: _limits(workflow, field, object_info) for field in ("width", "height", "seed", "count")}
     steps = [step for field in ("width", "height") if (step := limits[field].get("step")) and isinstance(step, int)]
@@ -203,7 +203,7 @@ def fitted(workflow: Workflow, object_info: ObjectInfo) -> Workflow:
 
 
 def _available(workflow: Workflow, object_info: ObjectInfo) -> tuple[str, ...]:
-    """The server's checkpoints that the map lists, in the order of its names and patterns."""
+    """The server's checkpoints that the map lists, in the order of the map's names and patterns."""
     if "checkpoint" not in workflow.slots:
         return ()
     names = _on_server(workflow, workflow.slots["checkpoint"][0], object_info)
@@ -223,7 +223,7 @@ def _on_server(workflow: Workflow, place: Slot, object_info: ObjectInfo) -> list
 
 
 def _with_checkpoint(workflow: Workflow, available: Sequence[str], object_info: ObjectInfo) -> Mapping[str, Any]:
-    """The graph with the checkpoint of its file, or with the first one that the map lists if the server lacks that."""
+    """The graph with its own checkpoint, or with the first available checkpoint if the server lacks its own."""
     places, graph = workflow.slots.get("checkpoint", ()), workflow.graph
     own = all(graph[place[0]]["inputs"][place[1]] in _on_server(workflow, place, object_info) for place in places)
     if not available or own:

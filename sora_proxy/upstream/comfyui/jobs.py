@@ -11,25 +11,25 @@ from sora_proxy.upstream.comfyui.calls import Calls
 from sora_proxy.upstream.comfyui.listener import Listener, Socket
 from sora_proxy.upstream.http_client import HttpClient
 
-FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # in older versions, an interrupt stops any job that runs
+FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # in older versions, an interrupt stops whichever job runs
 MAX_FRAME_BYTES = 64 * 2**20
 OPEN_SECONDS = 10.0
 
 
 class Jobs:
-    """The jobs of all accounts, each with a listener while it has any."""
+    """The jobs of all accounts. An account has a listener while it has jobs."""
 
     def __init__(self, calls: Calls, http: HttpClient, is_class: IsClass) -> None:
         self._calls = calls
         self._http = http
         self._is_class = is_class
-        # All the mutable state: the listeners by key id, and the ids of stopped jobs, since a waiting one leaves no
-        # trace.
+        # All the mutable state: the listeners by key id, and the ids of stopped jobs. A job that is stopped while it
+        # waits leaves no trace at the server.
         self._listeners: dict[str, Listener] = {}
         self._stopped: set[str] = set()
 
     def listener(self, account: Account) -> Listener:
-        """The listener for an account's jobs. Its next socket is opened with the account as it is now."""
+        """The listener for an account's jobs. The listener opens its next socket with this state of the account."""
 
         def connect(client_id: str) -> Socket:
             path = f"/ws?clientId={quote(client_id)}"
@@ -41,7 +41,7 @@ class Jobs:
         return listener
 
     async def poll(self, task_ids: Sequence[str], account: Account) -> dict[str, Snapshot]:
-        """The states of those of these jobs that the server knows. Raises Fault."""
+        """The states of the given jobs, without jobs that the server does not know. Raises Fault."""
         queue = queued_jobs(await self._calls.get(account, "/queue"))
         listener, found = self.listener(account), {}
         for task_id in task_ids:
@@ -59,7 +59,7 @@ class Jobs:
         return found
 
     async def stop(self, task_id: str, account: Account) -> None:
-        """End a job, whether it waits or runs. Raises Fault."""
+        """End a waiting or running job. Raises Fault."""
         answer = await self._calls.post(account, f"/api/jobs/{quote(task_id, safe='')}/cancel", {})
         cancelled = as_object(answer.document).get("cancelled")
         if answer.status != 200 or not isinstance(cancelled, bool):  # the server lacks the route
@@ -72,8 +72,8 @@ class Jobs:
             await listener.close()
 
     async def _stop_in_older(self, task_id: str, account: Account) -> bool:
-        """Stop a job by routes of older servers. Returns whether there was such a job. The queue comes first, so that a
-        job that begins to run in between is interrupted."""
+        """Stop a job through the routes of older servers. Returns whether the job existed. The queue comes first, so
+        that a job that begins to run in between is interrupted."""
         known = task_id in queued_jobs(await self._calls.get(account, "/queue"))
         await self._calls.post(account, "/queue", {"delete": [task_id]})
         version = version_in(await self._calls.get(account, "/system_stats"))

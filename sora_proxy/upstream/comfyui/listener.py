@@ -1,9 +1,10 @@
-"""Listener: receives the progress of this server's jobs at one ComfyUI, by one WebSocket while there are any.
+"""Listener: receives the progress of this server's jobs at one ComfyUI, through a WebSocket that is open while there
+are jobs.
 
-The socket is optional, because polls show in any case when jobs have ended. ComfyUI's table of sockets has weaknesses
-(seen with three versions): after a second socket with the same id is opened, the first one gets no events, and when the
-first one is closed, the second gets none either. So there is at most one socket of an id, the next is opened after the
-last is closed, and a socket without frames while a job runs is replaced.
+The socket is optional, because polls also show that a job has ended. ComfyUI's table of sockets has weaknesses (seen
+with three versions): after a second socket with the same id is opened, the first one gets no events, and when the first
+one is closed, the second one gets no events either. So an id has at most one socket, a new socket is opened only after
+the last one is closed, and a socket is replaced if it receives no frames while a job runs.
 """
 
 import asyncio
@@ -23,11 +24,11 @@ from sora_proxy.upstream.comfyui.progress import Graph, JobProgress, read_binary
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0  # between checks for silence and for the end of all jobs
-SILENCE_SECONDS = 30.0  # without a frame while a job runs
-UNPOLLED_SECONDS = 60.0  # how long after its last poll a job is forgotten
+SILENCE_SECONDS = 30.0  # a socket without a frame for this time, while a job runs, is replaced
+UNPOLLED_SECONDS = 60.0  # a job that is not polled for this time is forgotten
 READY_SECONDS = 2.0  # how long an order waits for the socket, so that the socket gets the first events
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a broken socket is opened again
-# With this flag, previews name their jobs.
+# With this feature flag, a preview contains the id of its job.
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
 
 Socket = AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]
@@ -44,17 +45,17 @@ class _Job:
 class Listener:
     """The listener of one key. `connect` opens the socket of a client id; it raises Fault.
 
-    `client_id` names the socket, which gets the events of jobs that are submitted with it.
+    `client_id` is the id of the socket. ComfyUI sends the events of jobs that are submitted with this id to the socket.
     """
 
     def __init__(self, connect: Connect) -> None:
-        # All the mutable state: how a socket is opened, its id, the jobs by id, the time of the last event, and the
-        # task that listens.
+        # All the mutable state: the function that opens a socket, the socket's id, the jobs by id, the time of the last
+        # event, and the task that listens.
         self.connect = connect
         self.client_id = secrets.token_hex(16)
         self._jobs: dict[str, _Job] = {}
         self._heard_at = 0.0
-        self._settled = asyncio.Event()  # the first attempt to open the socket has ended
+        self._settled = asyncio.Event()  # set when the first attempt to open the socket has ended
         self._task: asyncio.Task[None] | None = None
 
     async def ready(self) -> None:
@@ -66,7 +67,7 @@ class Listener:
             log.info("comfyui socket not open yet")
 
     def watch(self, prompt_id: str, graph: Graph, *, client_id: str | None = None, runs: bool = False) -> JobProgress:
-        """Listen for a job that waits or runs. `client_id` is that of an earlier process, if that submitted the job."""
+        """Listen for a job that waits or runs. `client_id` is given if an earlier process submitted the job."""
         now = _now()
         if not self._jobs and client_id:
             self.client_id = client_id
@@ -109,7 +110,7 @@ class Listener:
         self._heard_at = _now()
         while self._wanted():
             try:
-                async with asyncio.timeout(TICK_SECONDS):  # its own timeout starts again with each ping
+                async with asyncio.timeout(TICK_SECONDS):  # aiohttp's own timeout restarts with each ping
                     frame = await socket.receive()
             except TimeoutError:
                 continue
@@ -125,7 +126,7 @@ class Listener:
                 self._heard_at = _now()
 
     def _wanted(self) -> bool:
-        """Whether there are jobs to listen for. Forgets jobs that are not polled any more."""
+        """Whether there are jobs to listen for. Forgets jobs that are no longer polled."""
         now = _now()
         for prompt_id in [each for each, job in self._jobs.items() if now - job.polled_at > UNPOLLED_SECONDS]:
             self.forget(prompt_id)

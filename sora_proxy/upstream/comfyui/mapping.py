@@ -1,4 +1,4 @@
-"""Maps: the inputs of a graph's nodes for each field of an order, as in a file NAME.map.json."""
+"""Maps: the node inputs to which each field of an order is written. A map is read from NAME.map.json."""
 
 import re
 from typing import Annotated, Any
@@ -61,11 +61,11 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_names
 
 
 class MapFile(BaseModel):
-    """A map. A field is written to all of its slots, except that each slot of `image` gets another reference.
+    """A map. A field is written to all of its slots, but each slot of `image` gets a different reference image.
 
-    `checkpoints` are names or patterns. `with_reference` and `with_mask` name the workflows that replace this one for
-    orders with a reference image and with a mask. Both sides are multiples of `size_step`. The images of the node
-    `output` are the result.
+    `checkpoints` are names or patterns. `with_reference` and `with_mask` are the names of the workflows that replace
+    this one for orders with a reference image and with a mask. Width and height are multiples of `size_step`. The
+    images of the node `output` are the result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -98,7 +98,7 @@ class MapFile(BaseModel):
 
 
 def read_map(document: Any) -> MapFile:
-    """Check a map. Raises ValueError, whose text has one line for each fault."""
+    """Check a map. Raises ValueError, whose text lists all faults."""
     try:
         return MapFile.model_validate(document)
     except ValidationError as error:

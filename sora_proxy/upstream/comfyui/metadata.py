@@ -1,8 +1,8 @@
-"""Metadata: removes the texts from an image file, where ComfyUI saves the whole graph including the prompt.
+"""Metadata: removes the texts from an image file, since ComfyUI saves the whole graph there, including the prompt.
 
-Only the parts that affect the look of the image are kept, since nodes choose freely where they store texts. Texts
-inside a colour profile stay, since they are a part of it. Formats: PNG (W3C, third edition), the WebP container (RFC
-9649), JPEG (ITU T.81, annex B; T.871; T.872, 6.5.3), GIF89a.
+Only the parts that affect the look of the image remain, since a node may store texts in any part. Texts inside a
+colour profile are not removed. Formats: PNG (W3C, third edition), the WebP container (RFC 9649), JPEG (ITU T.81, annex
+B; T.871; T.872, 6.5.3), GIF89a.
 """
 
 import struct
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-# For colours, transparency, the shape of pixels and animation.
+# The PNG chunks for colours, transparency, the shape of pixels and animation.
 PNG_CHUNKS = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs acTL fcTL fdAT".split()
 )
-PNG_PROFILE, PROFILE_NAME = b"iCCP", b"icc\0"  # the name that a PNG gives to its profile is a free text, too
+PNG_PROFILE, PROFILE_NAME = b"iCCP", b"icc\0"  # the name of a profile in a PNG is free text, so it is replaced
 MAX_PROFILE_BYTES = 2**22
 WEBP_FRAME_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"ALPH"])
 WEBP_CHUNKS = WEBP_FRAME_CHUNKS | {b"VP8X", b"ANIM", b"ANMF", b"ICCP"}
@@ -35,11 +35,11 @@ class Damaged(ValueError):
 
 
 def strip(file: Path) -> None:
-    """Replace a PNG, WebP, JPEG or GIF file with one without texts; any other file stays. It blocks.
+    """Replace a PNG, WebP, JPEG or GIF file with one without texts. Other files stay unchanged. This function blocks.
 
     Raises Damaged or OSError.
     """
-    clean = file.with_name(f"{file.name}.part")  # an ending by which the next start removes it after a crash
+    clean = file.with_name(f"{file.name}.part")  # after a crash, the next start removes files with this ending
     try:
         with file.open("rb") as source:
             head = source.read(12)
@@ -67,7 +67,7 @@ def _copier(head: bytes) -> Callable[[BinaryIO, BinaryIO], None] | None:
 def _copy_png(source: BinaryIO, target: BinaryIO) -> None:
     target.write(_read(source, 8))
     kind = b""
-    while kind != b"IEND":  # the bytes behind it are not part of the image
+    while kind != b"IEND":  # the bytes after this chunk are not part of the image
         head = _read(source, 8)
         length, kind = struct.unpack(">I4s", head)
         if kind == PNG_PROFILE and length <= MAX_PROFILE_BYTES:
@@ -90,7 +90,7 @@ def _copy_webp(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _copy_chunks(source: BinaryIO, target: BinaryIO, left: int, kinds: frozenset[bytes]) -> None:
-    """Copy those chunks of these kinds that are in so many bytes."""
+    """Copy the chunks of these kinds from the next `left` bytes, and skip all other chunks."""
     while left >= 8:
         head = _read(source, 8)
         kind, length = struct.unpack("<4sI", head)
@@ -116,7 +116,7 @@ def _copy_chunks(source: BinaryIO, target: BinaryIO, left: int, kinds: frozenset
 
 
 def _write_size(target: BinaryIO, start: int) -> None:
-    """Write the size of the chunk that begins there and ends here."""
+    """Write the size of the chunk that begins at `start` and ends at the current position."""
     end = target.tell()
     target.seek(start + 4)
     target.write(struct.pack("<I", end - start - 8))
@@ -136,7 +136,7 @@ def _copy_jpeg(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _needed(marker: int, data: bytes) -> bytes | None:
-    """The part of a segment that the image needs; None if it needs none. A thumbnail is not needed."""
+    """The part of a segment that the image needs; None if the segment is not needed, such as a thumbnail."""
     if marker in JPEG_CODING or (marker == 0xE2 and data.startswith(JPEG_PROFILE)):
         return data
     if marker == 0xE0 and data.startswith(b"JFIF\0"):
@@ -191,7 +191,7 @@ def _table_size(flags: int) -> int:
 
 
 def _copy_extension(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy an extension that says how frames are shown, but only blocks of the expected size."""
+    """Copy an extension that controls how frames are shown, but only blocks of the expected size."""
     label, block = _read(source, 1), _block(source)
     kept_bytes = 0
     if label[0] == GIF_GRAPHIC_CONTROL:
@@ -216,7 +216,7 @@ def _copy_blocks(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _block(source: BinaryIO) -> bytes:
-    """The next block with its size before it. One of size 0 ends a row of blocks."""
+    """The next block, with its size in front of it. A block of size 0 ends a sequence of blocks."""
     size = _read(source, 1)
     return size + _read(source, size[0])
 

@@ -19,9 +19,9 @@ Nodes = Mapping[str, Any]
 
 
 def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
-    """The reasons why a server can't run a workflow that was fitted to it; None: it can.
+    """The reasons why a server can't run a workflow that was fitted to it; None: the server can run it.
 
-    `object_info` is its answer about node classes.
+    `object_info` is the server's answer about node classes.
     """
     return "; ".join(dict.fromkeys(_problems(workflow, object_info))) or None
 
@@ -38,7 +38,7 @@ def _problems(workflow: Workflow, object_info: ObjectInfo) -> Iterator[str]:
             yield f"node {node_id} ({known[node_id]['class_type']}){problem}"
     output = known.get(workflow.output)
     if output and not saves_images(object_info, output["class_type"]):
-        yield f"output: node {workflow.output} ({output['class_type']}) saves no images: name one that does"
+        yield f"output: node {workflow.output} ({output['class_type']}) saves no images: choose a node that does"
     if too_large := [f"{width}x{height}" for width, height in workflow.sizes if max(width, height) > workflow.max_side]:
         yield f"sizes: {listed(too_large)} exceed the server's maximum of {workflow.max_side} pixels a side"
 

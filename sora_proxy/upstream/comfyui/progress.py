@@ -1,8 +1,8 @@
 """Progress: the progress of this server's jobs, from the frames of ComfyUI's WebSocket. No I/O.
 
-Facts from running servers: `progress_state` lists every node that was touched so far, `execution_cached` the nodes that
-come from the cache, and a preview that names its job is a binary frame of event 4, big-endian: its number, the length
-of a JSON text, that text, the image. Everything else is read from polls.
+Facts from running servers: `progress_state` lists every node that was touched so far, and `execution_cached` lists the
+nodes whose results are in the cache. A preview with the id of its job is a binary frame of event 4, big-endian: the
+number of the event, the length of a JSON text, the text, and the image. Everything else is read from polls.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ import orjson
 from sora_proxy.event_log import MAX_PREVIEW_BYTES, Preview
 from sora_proxy.foreign.bounded_json import as_object
 
-MAX_TEXT = 2**20  # characters of a frame; one with the state of a thousand nodes has 200,000
+MAX_TEXT = 2**20  # characters of a frame; the states of a thousand nodes have 200,000
 MAX_METADATA = 2**16
-# Classes of nodes that take most of the time, if they work on something that other nodes made. Some only choose how
-# another node works, and take nothing from others or only a model: KSamplerSelect, SamplerSASolver, UpscaleModelLoader.
+# Nodes of these classes take most of the time if they work on the results of other nodes. A node with no link, or only
+# with a link to a model, just configures another node: KSamplerSelect, SamplerSASolver, UpscaleModelLoader.
 SLOW = re.compile(r"sampler|upscale\w*model|sdupscale", re.IGNORECASE)
-SLOW_SHARE = 0.9  # of all slow nodes together in a job
+SLOW_SHARE = 0.9  # the weight of all slow nodes together, as a share of the job
 PREVIEW_WITH_METADATA = 4
 FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/webp": "webp"}
 
@@ -60,7 +60,7 @@ class JobProgress:
 
 
 def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
-    """Read a text frame about one of these jobs. Returns whether it was about one of them."""
+    """Read a text frame about one of these jobs. Returns whether the frame was about one of these jobs."""
     frame = _object(text) if len(text) <= MAX_TEXT else {}
     data = frame.get("data")
     if not isinstance(data, dict) or (job := jobs.get(str(data.get("prompt_id")))) is None:
@@ -70,13 +70,14 @@ def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
             job.cached(data.get("nodes"))
         case "progress_state":
             job.advanced(data.get("nodes"))
-        case "executing" if data.get("node", "") is None:  # the history has it now
+        case "executing" if data.get("node", "") is None:  # the job has ended, and is in the history
             job.ended.set()
     return True
 
 
 def read_binary(frame: bytes, jobs: Mapping[str, JobProgress]) -> bool:
-    """Read a binary frame likewise. Previews that do not name their job may be those of another program."""
+    """Read a preview of one of these jobs. Returns whether the frame was a preview. Previews without the id of their
+    job are ignored, since another program may have submitted the job."""
     if len(frame) < 8:
         return False
     event, length = struct.unpack_from(">II", frame)

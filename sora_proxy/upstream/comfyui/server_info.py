@@ -1,7 +1,7 @@
 """Server info: a server's description of its node classes, in the answer to `GET /object_info`.
 
-An input is `[type, options]`. The type of a choice is the list of its values in old nodes. In new nodes it is "COMBO",
-and the list is the entry `options` of the options. Seen with 0.3.64, 0.8.0 and 0.33.0.
+An input is `[type, options]`. In old nodes, the type of a choice is the list of its values. In new nodes, the type is
+"COMBO", and the list is the entry `options` of the options. These facts were seen with 0.3.64, 0.8.0 and 0.33.0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from sora_proxy.foreign.bounded_json import as_object
 ObjectInfo = Mapping[str, Any]
 
 GROUPS = ("required", "optional")
-UPLOADS = ("image_upload", "video_upload", "audio_upload")  # marks of a choice whose files change with uploads
+UPLOADS = ("image_upload", "video_upload", "audio_upload")  # options that mark a choice between uploaded files
 OTHER_MEDIA = {"LATENT", "AUDIO", "VIDEO", "MESH", "MODEL", "CLIP", "VAE", "CONDITIONING"}
-DYNAMIC = "COMFY_"  # the prefix of the types of inputs that have other names in a graph
+DYNAMIC = "COMFY_"  # inputs whose type has this prefix have other names in a graph
 
 
 def choices_of(object_info: ObjectInfo, class_type: str, name: str) -> Sequence[Any] | None:
@@ -46,7 +46,7 @@ def outputs_of(object_info: ObjectInfo, class_type: str) -> int | None:
 
 
 def saves_images(object_info: ObjectInfo, class_type: str) -> bool:
-    """Whether the images of a node may be results: it is an output node that takes images, or at least no other
+    """Whether the images of a node may be results: the node is an output node, and takes images or at least no other
     media."""
     types = {_type(config) for group in GROUPS for config in _group(object_info, class_type, group).values()}
     is_output = as_object(object_info.get(class_type)).get("output_node") is not False
@@ -62,13 +62,13 @@ def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
 
 
 def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str, Any]:
-    """The inputs of a class. If its description has an unknown form, there are none, so that the server itself checks
-    them."""
+    """The inputs of a class. A description of unknown form yields no inputs; only the server itself then checks the
+    inputs."""
     return as_object(as_object(as_object(object_info.get(class_type)).get("input")).get(group))
 
 
 def _type(config: Any) -> str:
-    """The type of an input; empty if its description has an unknown form."""
+    """The type of an input; empty if the input's description has an unknown form."""
     kind = config[0] if isinstance(config, list) and config else None
     if isinstance(kind, list):
         return "COMBO"

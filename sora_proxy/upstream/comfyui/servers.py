@@ -1,4 +1,4 @@
-"""Servers: the models that each ComfyUI can make with the workflows and its current nodes and model files."""
+"""Servers: the models that each ComfyUI offers, given the workflows and the server's current nodes and model files."""
 
 import math
 import time
@@ -22,13 +22,15 @@ from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 log = structlog.get_logger(__name__)
 
 FIRST_WITH_OUR_IDS = (0, 3, 45)
-# Between two queries of servers; also the time for which a server gets no orders of a model that only others have.
+# The time between two queries of servers. For the same time, a server gets no orders for a model that it lacks and
+# another server has.
 ASK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The workflows that run on a server, and their models. `read` are the workflows that were compared with it."""
+    """The workflows that run on a server, and their models. `read` contains the workflows that were compared with the
+    server."""
 
     read: Mapping[str, Workflow]
     workflows: Mapping[str, Workflow]
@@ -83,12 +85,13 @@ class Servers:
         raise RequestFault("The back end no longer supports this order. Use another model.", code="model_unavailable")
 
     def has_class(self, class_type: str) -> bool:
-        """Whether a workflow has a node of this class. Other texts that a server sends for a class are not shown."""
+        """Whether a workflow has a node of this class. Clients never see any other text that a server sends as a
+        class."""
         graphs = (workflow.graph for workflow in self._folder.workflows.values())
         return any(node["class_type"] == class_type for graph in graphs for node in graph.values())
 
     def forget(self, account: Account) -> None:
-        """Query a server again before its next order, since its last description was wrong."""
+        """Query a server again before its next order, since the last description of the server was wrong."""
         self._known.pop(self._calls.base(account), None)
 
     async def _read(self) -> None:
@@ -97,7 +100,8 @@ class Servers:
                 log.warning("workflow ignored", workflow=name, reason=reason)
 
     async def _ask(self, account: Account) -> Known:
-        """Query only the node classes of the workflows, since a description of all can take seconds and many MB."""
+        """Query only the node classes of the workflows, since a description of all classes can take seconds and many
+        MB."""
         await self._read()
         version = version_in(await self._calls.get(account, "/system_stats"))
         if version is not None and version < FIRST_WITH_OUR_IDS:

@@ -19,11 +19,11 @@ from sora_proxy.upstream.sizes import Size
 PACKAGED = Path(__file__).parent / "workflows"
 GRAPH, MAP = ".json", ".map.json"
 MAX_FILE_BYTES = 4 * 2**20
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put it before UTF-8
-MAX_SEED = 2**64 - 1  # of ComfyUI's own samplers
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors write it at the start of a UTF-8 file
+MAX_SEED = 2**64 - 1  # the maximum of ComfyUI's own samplers
 MAX_SIDE = 4096  # pixels
 MAX_NAME = 100  # characters
-FOLDER = "WORKFLOWS_DIR"  # stands for a workflow's name in a fault of the folder itself
+FOLDER = "WORKFLOWS_DIR"  # replaces a workflow's name in a fault of the folder itself
 
 T = TypeVar("T")
 Graph = dict[str, Any]
@@ -34,8 +34,8 @@ Stamp = tuple[int, int]  # the time of a file's last change in nanoseconds, and 
 class Workflow:
     """A graph, and the slots for the fields of an order. `graph` must not be changed.
 
-    `checkpoints` are the names and patterns that the map lists, `available` the names of a server that they match;
-    `max_seed`, `max_side` and `size_step` are the limits of its nodes there, see `graphs.fitted`.
+    `checkpoints` contains the names and patterns in the map, and `available` the server's checkpoints that match them.
+    `max_seed`, `max_side` and `size_step` are the limits of the server's nodes, see `graphs.fitted`.
     """
 
     name: str
@@ -54,18 +54,18 @@ class Workflow:
 
 
 class WorkflowFolder:
-    """The workflows of the package and, if it exists, of a folder."""
+    """The workflows of the package, and of the operator's folder if there is one."""
 
     def __init__(self, folder: Path | None) -> None:
         self.workflows: Mapping[str, Workflow] = MappingProxyType({})
         self.faults: Mapping[str, str] = MappingProxyType({})  # by workflow
         self._folder = folder
         self._lock = threading.Lock()  # several threads may read
-        # A document, or the ValueError that says why it can't be read.
+        # The document of each file, or the ValueError that explains why the file can't be read.
         self._contents: dict[Path, tuple[Stamp, Any]] = {}
 
     def read(self) -> bool:
-        """Read the files that changed, and return whether there were any. It blocks."""
+        """Read the files that changed, and return whether any file changed. This method blocks."""
         with self._lock:
             return self._read()
 
@@ -109,7 +109,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _document(path: Path) -> Any:
-    """The document of a file, or a ValueError that says why it has none."""
+    """The document of a file, or a ValueError that explains why the file can't be read."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
@@ -123,15 +123,15 @@ def _document(path: Path) -> Any:
         return ValueError("is not saved as UTF-8")
     except TooManyValues:
         return ValueError("contains too many values")
-    except ValueError as error:  # orjson's message has the position, and nothing of the text
+    except ValueError as error:  # orjson's message has the position, but no part of the file
         return ValueError(f"is not valid JSON ({error})")
 
 
 def _workflows(documents: Mapping[str, Any], own: Collection[str]) -> tuple[Mapping[str, Workflow], dict[str, str]]:
-    """The usable workflows, the usual one first, and the faults of the others. `own` are the names of the operator's
-    files.
+    """The usable workflows, the default one first, and the faults of all others. `own` contains the names of the
+    operator's files.
 
-    Workflows that need no reference image come before the others, then the operator's before those of the package.
+    Workflows that need no reference image come first. The operator's workflows precede those of the package otherwise.
     """
     found: dict[str, Workflow] = {}
     faults: dict[str, str] = {}
@@ -157,7 +157,7 @@ def _workflows(documents: Mapping[str, Any], own: Collection[str]) -> tuple[Mapp
 
 
 def _read(file: str, documents: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-    """The content of a file. Raises ValueError, which names the file."""
+    """The content of a file. Raises ValueError, whose text contains the file's name."""
     if file not in documents:
         raise ValueError(f"{file} is missing")
     document = documents[file]
@@ -196,8 +196,8 @@ def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
 
 
 def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Collection[str]) -> str | None:
-    """The fault in a map's references to other workflows. It is no fault if such a workflow is disabled or faulty; then
-    this workflow takes no reference images or masks."""
+    """The fault in a map's references to other workflows. A reference to a disabled or faulty workflow is not a fault;
+    this workflow then takes no reference images or masks."""
     for field, name, needed in (
         ("with_reference", workflow.with_reference, "image"),
         ("with_mask", workflow.with_mask, "mask"),

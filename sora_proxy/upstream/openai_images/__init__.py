@@ -1,8 +1,8 @@
-"""The back end for servers with OpenAI's Images API, such as OpenAI itself and Azure, each by its profile. It also
-covers two relatives: chat completions and Google's Gemini, whose answers contain the image.
+"""The back end for servers with OpenAI's Images API, such as OpenAI itself and Azure, each with its own profile. Two
+related APIs also have the image in the answer, and are supported here: chat completions and Google's Gemini.
 
-The request is the job: an order is one call, whose answer holds the images. A call that breaks off may have been
-charged, and its outcome can't be found out.
+The request is the job: an order is one call, whose answer contains the images. A call that breaks off may have been
+charged, and its outcome stays unknown.
 """
 
 import re
@@ -75,7 +75,7 @@ class OpenAIImages:
         return False
 
     async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
-        return ""  # images go with the order
+        return ""  # images are sent with the order
 
     async def submit(self, submission: Submission) -> Made:
         account = submission.account
@@ -100,7 +100,7 @@ class OpenAIImages:
         return False  # closing the connection stops neither the work nor the charge
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        # A model may link to any address, which must not get the key.
+        # The image in a chat may be at any address, and that address must not get the key.
         headers = {} if self._profile.wire is Wire.chat else self._headers(account)
         await self._downloads.fetch(asset, account, destination, headers)
 
@@ -109,7 +109,7 @@ class OpenAIImages:
 
     async def probe(self, account: Account) -> None:
         path = self._profile.probe_path or self._profile.models_path
-        if path is not None:  # otherwise there is no free call, and the next order is the test
+        if path is not None:  # if there is no free call, the next order is the test
             await self._get(path, account)
 
     async def close(self) -> None:
@@ -145,7 +145,7 @@ class OpenAIImages:
 
 
 async def _json_of(answer: aiohttp.ClientResponse) -> Any:
-    """The JSON of a short answer; None if it is not JSON, or too long."""
+    """The JSON of a short answer; None if the answer is not JSON, or is too long."""
     text = bytearray()
     async for chunk in answer.content.iter_any():
         text += chunk

@@ -1,7 +1,7 @@
 """Answers: the images in a server's answer to an order, which comes whole or as a stream.
 
-Images are written to files while they arrive; only the texts around them are in memory. In a stream, a line holds a
-whole image, and minutes may pass between two lines.
+Images are written to files while they arrive; only the texts around them are in memory. In a stream, a single
+line contains a whole image, and minutes may pass between two lines.
 """
 
 import itertools
@@ -32,13 +32,13 @@ log = structlog.get_logger(__name__)
 
 REQUEST_IDS = ("x-request-id", "apim-request-id", "x-siliconcloud-trace-id", "x-litellm-call-id")
 PARTIAL = ("image_generation.partial_image", "image_edit.partial_image")
-ERROR_FIELDS = ("error", "choices", "type")  # an answer of status 200 that reports an error has one of these
+ERROR_FIELDS = ("error", "choices", "type")  # an answer with status 200 that reports an error has one of these fields
 COMPLETED = ("image_generation.completed", "image_edit.completed")
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the answer to one call. `base_url` is the server's."""
+    """Reads the answer to one call. `base_url` is the base URL of the server."""
 
     submission: Submission
     profile: Profile
@@ -50,7 +50,7 @@ class Reader:
         return DIALECTS[self.profile.wire]
 
     async def results(self, answer: aiohttp.ClientResponse) -> Made:
-        """The images of an answer, and its usage. Raises the Fault that it shows, or SubmissionUnknown."""
+        """The images of an answer, and its usage. Raises the Fault that the answer shows, or SubmissionUnknown."""
         try:
             if answer.content_type == "text/event-stream":
                 return await self._of_stream(answer)
@@ -80,7 +80,7 @@ class Reader:
         raise SubmissionUnknown("The stream of the back end ended without the image.")
 
     async def _events(self, answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[dict[str, Any], LongTexts]]:
-        """The objects in the `data` of a stream's events, each when its last byte has arrived."""
+        """Yield the object in the `data` of each event of a stream, when the last byte of the event has arrived."""
         texts, line = self._long_texts(), b""
         async for chunk in answer.content.iter_any():
             *ended, rest = chunk.split(b"\n")
@@ -90,11 +90,11 @@ class Reader:
                     yield document, texts
                 texts, line = self._long_texts(), b""
             line = await self._feed(texts, line, rest)
-        if document := await self._document(texts):  # the last line may have no end
+        if document := await self._document(texts):  # the last line may lack a line end
             yield document, texts
 
     async def _document(self, texts: LongTexts) -> dict[str, Any] | None:
-        """The object in a line of data, if it has one."""
+        """The JSON object in a line of data; None if there is none."""
         if texts.is_blank:
             return None
         await self._close(texts)
@@ -103,7 +103,7 @@ class Reader:
 
     @staticmethod
     async def _feed(texts: LongTexts, line: bytes, part: bytes) -> bytes:
-        """Read more of a line. Returns the first part, which shows whether the line holds data."""
+        """Read more of a line. Returns the beginning of the line, which shows whether the line contains data."""
         head = b"data:"
         if len(line) < len(head):
             line, part = (line + part)[: len(head)], (line + part)[len(head) :]
@@ -112,7 +112,7 @@ class Reader:
         return line
 
     def _long_texts(self, short: int = SHORT_BYTES) -> LongTexts:
-        """A reader that stores the ordered images in files and drops all others."""
+        """A reader that stores the requested images in files and drops all others."""
         rest = NoSink()
         left = itertools.count(self.submission.n + self._dialect.other_texts, -1)
         return LongTexts(
@@ -125,7 +125,7 @@ class Reader:
                 await sink.close()
 
     async def _show(self, event: dict[str, Any], texts: LongTexts) -> None:
-        """Report a partial image, whose file is not kept."""
+        """Report a partial image, whose file is then deleted."""
         file = await self._file(event.get("b64_json"), texts)
         content = await self.threads.run(Work.download, _read_and_delete, file) if file is not None else None
         if content is not None:
@@ -147,7 +147,7 @@ class Reader:
         return Made(tuple(assets), usage_of(self._dialect.usage_in(document)), limit)
 
     def _is_quoted(self, image: str) -> bool:
-        """Whether an address is from the client's prompt, since a model may repeat it in its text."""
+        """Whether an address is from the client's prompt, since a model may repeat the prompt in its text."""
         return image in self.submission.spec.prompt
 
     async def _asset(self, image: str, texts: LongTexts) -> Asset | None:
@@ -180,7 +180,7 @@ class Reader:
     def _refuse(self, answer: aiohttp.ClientResponse, document: Any) -> NoReturn:
         """Raise the fault of an answer without images. Its status, codes and request id are logged, but no text."""
         plain = answer.status == 200 and isinstance(document, dict) and document.keys().isdisjoint(ERROR_FIELDS)
-        error = error_object(None if plain else document)  # other servers have a `message` in every answer
+        error = error_object(None if plain else document)  # some servers have a `message` even in good answers
         request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
         codes = {"code": error.code, "type": error.kind, "reason": error.reason}
         log.warning("order failed at the back end", status=answer.status, upstream_request_id=request_id, **codes)
@@ -191,7 +191,7 @@ class Reader:
 
 
 def _unused(texts: LongTexts, assets: list[Asset]) -> list[Path]:
-    """The files of those strings of base64 in an answer that are not its images."""
+    """The files of the base64 strings in an answer that are not among its images."""
     used = {asset.file for asset in assets}
     return [sink.path for sink in texts.sinks if isinstance(sink, FileSink) and sink.path.name not in used]
 

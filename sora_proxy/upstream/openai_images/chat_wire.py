@@ -1,7 +1,7 @@
-"""The wire of chat completions, in which an order is a message, and the answer of the model contains the image.
+"""The wire of chat completions: an order is a message, and the answer of the model contains the image.
 
 OpenRouter has images in `message.images` (its documents "Image Generation" and "Errors and Debugging"). Other services
-write Markdown into `content`, or send it as parts.
+write Markdown into `content`, or send `content` as a list of parts.
 """
 
 import re
@@ -17,12 +17,12 @@ from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
 from sora_proxy.upstream.openai_images.profiles import Profile, Sizes
 
-IMAGE_PREFIXES = ("http://", "https://", "data:")  # of images in a text; other links are not to generated images
+IMAGE_PREFIXES = ("http://", "https://", "data:")  # an address in a text with another prefix is not a generated image
 LINK = re.compile(r"[^\]]*\]\(\s*<?([^\s)>]+)")  # the rest of a Markdown image after its `![`
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order with the content of its images. It blocks for some milliseconds with large images."""
+    """The call for an order with the content of its images. Large images block the thread for some milliseconds."""
     spec = submission.spec
     images = [{"type": "image_url", "image_url": {"url": inputs[image].data_uri}} for image in submission.images]
     content = [{"type": "text", "text": spec.prompt}, *images] if images else spec.prompt

@@ -10,7 +10,7 @@ from sora_proxy.upstream.openai_images import chat_wire, gemini_wire, images_wir
 from sora_proxy.upstream.openai_images.orders import Input, Order
 from sora_proxy.upstream.openai_images.profiles import Profile, Wire
 
-Document = Mapping[str, Any]  # the JSON object of an answer of status 200
+Document = Mapping[str, Any]  # the JSON object in an answer with status 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Dialect:
     """The functions of one wire. `images_in` finds base64, data URIs or addresses; `refusal_in` is for answers without
     images.
 
-    `other_texts`: the maximum number of other strings of base64 in an answer, such as the signatures and sketches of a
-    model that thinks. They come before the image, and can't be distinguished from it until the answer has ended.
+    `other_texts` is the maximum number of other base64 strings in an answer, such as the signatures and sketches of a
+    model that thinks. These precede the image, and can't be distinguished from the image until the answer has ended.
     """
 
     order_of: Callable[[Submission, Profile, Mapping[InputImage, Input]], Order]

@@ -1,7 +1,7 @@
 """Faults: a closed table of the faults behind answers that refuse an order or break off.
 
-It goes by status and by the codes of the error object, not by texts, except for facts that OpenAI writes only into the
-text of a limit. After an answer that is not in the table, the outcome of an order is unknown.
+The table uses the status and the codes of the error object. It uses no texts, except for facts that OpenAI writes only
+into the text of a limit. After an answer that is not in the table, the outcome of an order is unknown.
 """
 
 import re
@@ -38,7 +38,7 @@ MODERATED = {
 }
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "accountoverdueerror", "1113"}
 BAD_KEY = {"api_key_invalid", "no_db_connection"}  # with status 400, from Google and LiteLLM
-LOOPS = {"loop_detected"}  # from servers like this one
+LOOPS = {"loop_detected"}  # from another sora_proxy
 # The second code means that Google offers no free tier in the country: another egress or billing may help.
 WRONG_COUNTRY = {"unsupported_country_region_territory", "failed_precondition"}
 NO_CAPACITY = {"model_capacity_exhausted"}  # from Google, with status 429 or 503; other models still work
@@ -57,7 +57,7 @@ MARKUP = str.maketrans(dict.fromkeys("<>[]`", " "))
 
 @dataclass(frozen=True, slots=True)
 class ErrorObject:
-    """A back end's description of an error, with empty strings for missing fields. `given`: it is not empty.
+    """A back end's description of an error, with empty strings for missing fields. `given`: the answer has one.
 
     `reason` is more specific than the code. `delay` is the time to wait in Google's form: 3.3s.
     """
@@ -103,8 +103,8 @@ def _error_of_choice(body: dict[str, Any]) -> Any:
 
 
 def _reason(error: dict[str, Any], google: list[dict[str, Any]]) -> str:
-    """The reason in Google's details, or in OpenRouter's metadata, which it sends with status 403 for a prompt against
-    its rules."""
+    """The reason in Google's details, or in the metadata that OpenRouter sends with status 403 for a prompt against its
+    rules."""
     if as_object(error.get("metadata")).get("reasons"):
         return "content_filter"
     return next((_word(each["reason"]) for each in google if "reason" in each), "")
@@ -119,7 +119,7 @@ def no_image() -> TaskFailed:
 
 
 def answered_in_words(text: str) -> TaskFailed:
-    """The fault of a text instead of an image. The user sees the text, because nothing else says what to change."""
+    """The fault of a text instead of an image. The user sees the text, because nothing else explains what to change."""
     plain = "".join(character if character.isprintable() else " " for character in text[: 2 * MAX_SHOWN_TEXT])
     words = " ".join(plain.translate(MARKUP).split())[:MAX_SHOWN_TEXT]
     if not words:
@@ -191,6 +191,6 @@ def _by_codes(error: ErrorObject, account: Account) -> Fault | None:
 
 
 def _word(value: Any) -> str:
-    """A value if it is a code; an empty string for any other text, so that it is neither compared nor logged."""
+    """The value if it is a code, else an empty string, so that free text is neither compared nor logged."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return text if ERROR_WORD.fullmatch(text) else ""

@@ -32,7 +32,7 @@ BLOCKED = {
 }
 ENDED_WELL = "STOP"
 REASON = re.compile(r"[A-Z_]{1,64}")
-SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # these models take `imageSize`, whose default is the first size below
+SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # these models take `imageSize`; its default is the first size below
 IMAGE_SIZES = {1024: "1K", 2048: "2K", 4096: "4K"}  # by the side of a square with the same number of pixels
 USAGE = {
     "promptTokenCount": "input_tokens",
@@ -42,7 +42,7 @@ USAGE = {
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order with the content of its images. It blocks for some milliseconds with large images."""
+    """The call for an order with the content of its images. Large images block the thread for some milliseconds."""
     spec, images = submission.spec, [inputs[image] for image in submission.images]
     files = [{"inlineData": {"mimeType": image.content_type, "data": image.base64}} for image in images]
     size = spec.width, spec.height

@@ -21,7 +21,7 @@ RANDOM_SEED = -1  # without a seed, stable-diffusion.cpp makes the same image fo
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order with the content of its images. It blocks for some milliseconds with large images."""
+    """The call for an order with the content of its images. Large images block the thread for some milliseconds."""
     images = [inputs[image] for image in submission.images]
     mask = inputs[submission.mask] if submission.mask else None
     fields = _fields(submission, profile)
@@ -83,8 +83,7 @@ def _fields(submission: Submission, profile: Profile) -> dict[str, Any]:
 
 
 def _prompt(prompt: str, parameters: dict[str, Any], profile: Profile) -> str:
-    """The prompt, to which the parameters that the server reads from it are added. They are removed from
-    `parameters`."""
+    """The prompt, with the parameters that the server reads from a prompt. These are removed from `parameters`."""
     if profile.negative_after and "negative_prompt" in parameters:
         prompt += profile.negative_after + parameters.pop("negative_prompt")
     if (tag := profile.settings_tag) is not None:
@@ -117,7 +116,7 @@ def _size_fields(size: Size, profile: Profile) -> dict[str, str]:
 
 
 def _form(fields: Mapping[str, Any], images: list[Input], mask: Input | None, images_field: str) -> aiohttp.FormData:
-    """A form whose file parts have the type of their bytes, as OpenAI refuses `application/octet-stream`."""
+    """A form whose file parts have the type of their bytes, since OpenAI refuses `application/octet-stream`."""
     form = aiohttp.FormData()
     for name, value in fields.items():
         form.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())
@@ -133,7 +132,7 @@ def _inline(images: list[Input], profile: Profile) -> dict[str, Any]:
     """Reference images as data URIs."""
     if profile.edits is Edits.json:
         return {profile.images_field: [{"type": "image_url", "url": image.data_uri} for image in images]}
-    if profile.count_field == "batch_size":  # numbered fields
+    if profile.count_field == "batch_size":  # SiliconFlow has a numbered field for each image
         numbered = enumerate(images, 1)
         return {f"image{number}" if number > 1 else "image": image.data_uri for number, image in numbered}
     uris = [image.data_uri for image in images]

@@ -1,7 +1,7 @@
 """Limits: the rate limits of accounts, how long they last, and the models that they apply to.
 
-They are read from the headers of refusals and of answers with images, and for a refusal also from the details of
-Google's errors and the text of OpenAI's.
+Limits are read from the headers of refusals and of answers with images. For a refusal, the details of Google's errors
+and the texts of OpenAI's errors are read too.
 """
 
 import re
@@ -18,7 +18,7 @@ FAMILY = re.compile(r"\(for limit ([\w.-]{1,100})\)", re.ASCII)
 
 
 def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: str | None) -> RateLimited:
-    """The limit because of which an order (or, without `model`, another call) was refused."""
+    """The limit that caused the refusal of an order, or of another call if `model` is None."""
     family = FAMILY.search(message)
     whole_family = model is not None and family is not None and model.startswith(family[1])
     models = f"{family[1]}*" if whole_family and family else model

@@ -9,8 +9,8 @@ from typing import Any
 from sora_proxy.upstream import Capabilities
 from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
-# Lists hold models of all kinds, most of which make no images. The lists of `MIXED` profiles may hold no image model at
-# all.
+# Lists contain models of all kinds, most of which make no images. The lists of `MIXED` profiles may contain no image
+# model at all.
 IMAGES = re.compile(
     r"(^|[/._-])(image|dall-e|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-?diffusion|kolors|nano-banana)",
     re.IGNORECASE,
@@ -24,7 +24,7 @@ def capabilities_of(rows: Sequence[Any], profile: Profile) -> Capabilities:
     """The capabilities of a server that lists these models."""
     listed = {row["id"]: row for row in rows if isinstance(row, dict) and _is_model_id(row.get("id"))}
     made = {model: row for model, row in listed.items() if _makes_images(model, row)}
-    if not made and profile not in MIXED:  # the names of a server's own models show nothing
+    if not made and profile not in MIXED:  # names of self-hosted models show nothing
         made = listed
     known = profile.capabilities
     dates = {model: _date(row.get("shutdown_date")) for model, row in made.items()}

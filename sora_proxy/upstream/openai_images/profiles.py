@@ -38,36 +38,36 @@ class Edits(Enum):
 class Sizes(Enum):
     """How an order chooses the size of the image."""
 
-    none = auto()  # not at all: each model has one size
+    none = auto()  # an order can't choose the size
     pixels = auto()  # by `size`, as 1024x1024
     image_size = auto()  # by `image_size`, as 1024x1024
-    ratio = auto()  # by `aspect_ratio`, or its wire's name for that, as 3:2
+    ratio = auto()  # by `aspect_ratio`, or the same field of another wire, as 3:2
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One kind of server."""
 
-    abilities: Abilities  # of models that `models` does not name
-    hosts: tuple[str, ...] = ()  # ends of the host names of such servers
+    abilities: Abilities  # of models that are not in `models`
+    hosts: tuple[str, ...] = ()  # the ends of host names that show this kind of server
     models: Mapping[str, Abilities] = field(default_factory=dict)  # by the prefixes of model names
     wire: Wire = Wire.images
-    models_path: str | None = "/models"  # of the list of models; None: there is no list
-    probe_path: str | None = None  # of a free call that needs the key; None: the list of models, if any
+    models_path: str | None = "/models"  # the path of the list of models; None: there is no list
+    probe_path: str | None = None  # the path of a free call that needs the key; None: `models_path`
     key_header: str = "authorization"
-    deployment_in_path: bool = False  # the path names the model and the body does not, unless the base URL ends in v1
+    deployment_in_path: bool = False  # the path has the model instead of the body, unless the base URL ends in v1
     query: str = ""  # the default query string of each address
     edits: Edits = Edits.form
-    edits_need_mask: bool = False  # without a mask, the images go inline
-    images_field: str = "image[]"  # in a form or JSON
+    edits_need_mask: bool = False  # without a mask, an order is sent as with `inline`
+    images_field: str = "image[]"  # the field for reference images
     sizes: Sizes = Sizes.pixels
     ratios: tuple[Ratio, ...] = ()
-    asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
+    asks_for_base64: bool = False  # by `response_format`, which some servers need and others refuse
     count_field: str | None = "n"  # the field for the number of images; None: one image in each call
-    settings_tag: str | None = None  # for settings in the prompt that the API lacks; it is removed from users' prompts
+    settings_tag: str | None = None  # in a prompt, around settings that the API lacks
     negative_after: str | None = None  # the text between the prompt and a negative prompt in the same field
-    names: Mapping[str, str] = field(default_factory=dict)  # its own names for parameters
-    fixed_fields: Mapping[str, Any] = field(default_factory=dict)  # in every order
+    names: Mapping[str, str] = field(default_factory=dict)  # the server's own names for parameters
+    fixed_fields: Mapping[str, Any] = field(default_factory=dict)  # fields and values of every order
     refused_codes: frozenset[str] = frozenset()  # codes of errors before any work began, whatever the status
     max_concurrent: int | None = None
 
@@ -95,7 +95,7 @@ OPENAI_MODELS = {
 SEEDREAM_3 = Abilities(max_images=10, parameters=("seed", "guidance_scale"), single_calls=True)
 SEEDREAM_SIZES = SizeRule(64, min_pixels=3_686_400, grows_to=2048 * 2048)
 SEEDREAM = replace(SEEDREAM_3, max_references=10, size_rule=SEEDREAM_SIZES)
-# From "Gemini API: image generation" and OpenRouter's "Image Generation".
+# These ratios are from "Gemini API: image generation" and OpenRouter's "Image Generation".
 GEMINI_RATIOS = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9))
 CHAT = Abilities(max_images=10, max_references=16, single_calls=True)
 
@@ -192,7 +192,7 @@ PROFILES: Mapping[str, Profile] = {
         ("openrouter.ai",),
         wire=Wire.chat,
         models_path="/models?output_modalities=image",
-        probe_path="/key",  # its list of models needs no key
+        probe_path="/key",  # the list of models needs no key, so it can't test one
         sizes=Sizes.ratio,
         ratios=GEMINI_RATIOS,
         fixed_fields={"modalities": ["image"]},  # models that make only images refuse requests for text
@@ -206,7 +206,7 @@ PROFILES: Mapping[str, Profile] = {
         key_header="x-goog-api-key",
         sizes=Sizes.ratio,
         ratios=GEMINI_RATIOS,
-        refused_codes=frozenset({"unavailable"}),  # its document on billing says "you won't be charged"
+        refused_codes=frozenset({"unavailable"}),  # the provider's document on billing: "you won't be charged"
     ),
 }
 
@@ -214,8 +214,8 @@ PROFILES: Mapping[str, Profile] = {
 def profile_of(name: str, base_url: str, chosen: str | None) -> Profile:
     """The profile that the operator chose for a back end, else that of its host, else the generic one.
 
-    With Azure, the deployment's name is in the path; at its newer addresses, which end in v1, it is in the body as
-    elsewhere. Raises ConfigurationError.
+    With Azure, the path contains the name of the deployment. At newer addresses, which end in v1, the body contains the
+    name. Raises ConfigurationError.
     """
     if chosen is not None and chosen not in PROFILES:
         raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])

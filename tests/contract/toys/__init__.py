@@ -7,7 +7,7 @@ from tests.contract.toys.named import Named
 from tests.contract.toys.plain import Plain
 from tests.contract.toys.synchronous import Synchronous
 
-# One line runs the contract for a toy.
+# Each line runs the contract tests for a toy.
 TOYS: dict[str, type[JobToy]] = {
     "blind": Blind,
     "listed": Listed,

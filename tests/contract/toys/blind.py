@@ -1,4 +1,4 @@
-"""A back end whose jobs can be found by their ids only, which it chooses."""
+"""A back end that chooses the ids of its jobs, and finds jobs only by these ids."""
 
 from sora_proxy.upstream import Identity
 from tests.contract.toys.jobs import JobToy

@@ -17,7 +17,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=60)
 async def ask(
     account: Account, method: str, url: str, body: Any = None, on_preview: OnPreview | None = None
 ) -> tuple[int, Any]:
-    """The status of an answer and the JSON of its last line; previews are on the lines before.
+    """The status of an answer and the JSON of its last line; previews are on earlier lines.
 
     Raises UpstreamUnavailable, ServerUnreachable or KeyRejected.
     """
@@ -42,7 +42,7 @@ async def ask(
 
 
 async def sent(asking: Awaitable[tuple[int, Any]]) -> Any:
-    """The JSON of the answer to an order: without an answer, it may have been registered."""
+    """The JSON of the answer to an order. An order without an answer may have been registered."""
     try:
         status, answer = await asking
     except ServerUnreachable:  # nothing was sent

@@ -31,7 +31,7 @@ STATES = {"running": TaskState.running, "done": TaskState.succeeded, "failed": T
 
 
 def encoded(image: Path) -> dict[str, str]:
-    """An input image as the server takes it. It reads the file."""
+    """An input image in the form that the server expects, read from its file."""
     return {"type": CONTENT_TYPES[image.suffix], "content": base64.b64encode(image.read_bytes()).decode()}
 
 
@@ -108,4 +108,4 @@ class JobToy:
         await ask(account, "GET", f"{self.base_url}/jobs")
 
     async def close(self) -> None:
-        """Every call has a connection of its own."""
+        """Do nothing: every call has its own connection."""

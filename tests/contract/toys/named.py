@@ -1,4 +1,4 @@
-"""A back end that takes our ids."""
+"""A back end that uses the job ids that our server chooses."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""The model of museq: it paints a colour chosen by the prompt, records every call, and waits if the prompt asks for it.
+"""A model for museq, which paints a colour chosen by the prompt, records every call, and can wait.
 
-museq imports it, in museq's environment.
+museq imports this module in its own environment.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ MANIFEST = {
 
 
 class Model:
-    """The class that museq calls. `init_image` and `mask_image` are images of Pillow."""
+    """The class that museq calls. `init_image` and `mask_image` are Pillow images."""
 
     model_id = "pillow"
 

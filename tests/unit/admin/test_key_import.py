@@ -1,4 +1,4 @@
-"""The effect of an import on existing keys: tables of before, entry and after."""
+"""The effect of an import of keys on the existing keys."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_a_new_entry_becomes_a_key_whose_id_is_the_fingerprint_of_its_token() ->
     )
 
 
-def test_the_same_file_again_changes_nothing() -> None:
+def test_importing_an_unchanged_file_again_changes_nothing() -> None:
     entries = [key(weight=2), key("token-b", proxy="socks5://u:p@h:1,direct", notes="x", models=["fox"], region="eu")]
     known = changes([], entries, Origin.file)
     assert len(known) == 2
@@ -65,7 +65,7 @@ def test_the_same_file_again_changes_nothing() -> None:
     ],
     ids=str,
 )
-def test_edited_fields_of_the_file_replace_an_operators_changes_and_other_fields_keep_them(
+def test_only_edited_fields_of_the_file_replace_changes_by_an_operator(
     operator: dict[str, Any], edited: dict[str, Any], after: dict[str, Any]
 ) -> None:
     entry: dict[str, Any] = {"weight": 2, "name": "first"}
@@ -75,21 +75,21 @@ def test_edited_fields_of_the_file_replace_an_operators_changes_and_other_fields
     assert found[0].config.record() == key(**(entry | after)).record()
 
 
-def test_a_token_that_an_operator_replaced_is_kept_while_the_file_holds_the_old_one() -> None:
+def test_a_token_set_by_an_operator_remains_while_the_file_has_the_old_token() -> None:
     known = replace(imported(key()), config=key("token-new"))
     assert changes([known], [key()], Origin.file) == []
     (after,) = changes([known], [key(weight=3)], Origin.file)
     assert (after.id, after.config.token, after.config.weight) == (known.id, "token-new", 3)
 
 
-def test_a_key_stays_the_same_when_the_file_adopts_its_new_token() -> None:
+def test_a_key_keeps_its_id_when_its_new_token_appears_in_the_file() -> None:
     known = replace(imported(key(name="first")), config=key("token-new", name="first"))
     (after,) = changes([known], [key("token-new", name="first")], Origin.file)
     assert (after.id, after.config.token, after.origin) == (known.id, "token-new", Origin.file)
     assert changes([after], [key("token-new", name="first")], Origin.file) == []
 
 
-def test_two_entries_of_one_key_count_once() -> None:
+def test_only_the_first_of_two_entries_for_one_key_counts() -> None:
     known = replace(imported(key()), config=key("token-new"))
     found = changes([known], [key("token-new", weight=2), key(weight=3)], Origin.file)
     assert [(each.config.token, each.config.weight) for each in found] == [("token-new", 2)]
@@ -102,7 +102,7 @@ def test_a_different_token_in_the_file_becomes_another_key() -> None:
     assert (old.id, old.config.enabled, old.origin) == (known.id, False, Origin.removed)
 
 
-def test_a_key_is_switched_off_when_its_entry_is_removed_and_on_again_when_it_returns() -> None:
+def test_an_imported_key_is_enabled_only_while_the_file_contains_its_entry() -> None:
     known = imported(key(weight=2))
     (off,) = changes([known], [], Origin.file)
     assert (off.config.enabled, off.origin, off.id) == (False, Origin.removed, known.id)
@@ -111,13 +111,13 @@ def test_a_key_is_switched_off_when_its_entry_is_removed_and_on_again_when_it_re
     assert back == known
 
 
-def test_a_key_that_an_operator_switched_on_again_is_left_alone() -> None:
+def test_an_import_does_not_change_a_key_that_an_operator_switched_on_again() -> None:
     (off,) = changes([imported(key())], [], Origin.file)
     his = replace(off, config=off.config.model_copy(update={"enabled": True}), origin=Origin.admin)
     assert changes([his], [], Origin.file) == []
 
 
-def test_keys_of_operators_are_left_alone_until_a_source_names_them() -> None:
+def test_a_key_of_an_operator_does_not_change_until_the_file_contains_the_key() -> None:
     his = record(key(weight=4, name="mine"), Origin.admin)
     assert changes([his], [], Origin.file) == []
     (after,) = changes([his], [key(max_rpm=10)], Origin.file)
@@ -125,19 +125,19 @@ def test_keys_of_operators_are_left_alone_until_a_source_names_them() -> None:
     assert after.origin is Origin.file
 
 
-def test_a_key_moves_from_the_file_to_the_environment() -> None:
+def test_the_origin_of_a_key_changes_from_the_file_to_the_environment() -> None:
     known = imported(key())
     (after,) = changes([known], [key()], Origin.environment)
     assert after == replace(known, origin=Origin.environment)
 
 
-def test_a_thousand_keys_are_compared_with_a_thousand_entries_quickly() -> None:
+def test_a_thousand_keys_are_compared_with_a_thousand_entries() -> None:
     entries = [key(f"token-{n}") for n in range(1000)]
     known = changes([], entries, Origin.file)
     assert len(changes(known, [key(f"token-{n}", weight=2) for n in range(1000)], Origin.file)) == 1000
 
 
-def test_a_key_of_a_named_back_end_is_identified_by_its_name_and_not_by_its_token() -> None:
+def test_a_key_of_a_named_back_end_is_identified_by_its_name_not_its_token() -> None:
     (first,) = imports.changes([], [("main", key("token-a", name="gpu"))], Origin.environment)
     assert (first.id, first.backend) == (fingerprint("main/gpu"), "main")
     (rotated,) = imports.changes([first], [("main", key("token-b", name="gpu"))], Origin.environment)

@@ -99,7 +99,7 @@ async def test_simultaneous_changes_are_all_made(start: Callable[[], Process]) -
     assert (config.weight, config.max_rpm, config.notes, config.name) == (5, 7, "x", "n")
 
 
-async def test_a_token_that_is_added_many_times_at_once_is_added_once(start: Callable[[], Process]) -> None:
+async def test_simultaneous_additions_of_one_token_add_one_key(start: Callable[[], Process]) -> None:
     process = start()
     adding = (process.registry.add([key()], OPERATOR) for _ in range(20))
     outcomes = await asyncio.gather(*adding, return_exceptions=True)
@@ -124,7 +124,7 @@ async def test_the_health_of_a_key_survives_a_restart_but_not_a_new_token(
     assert 590 < second.cooldown.until - again.pool.now <= 600
     assert (second.unproven, second.cooldown.why and second.cooldown.why.reason) == (True, "tired")
     await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
-    # As after an immediate crash: health that was not yet written is lost.
+    # This is the state after an immediate crash: health that was not yet written is lost.
     last = start()
     await last.registry.open([], Origin.file)
     assert [(each.token, each.rejected) for each in last.pool.keys] == [("token-c", None), ("token-b", None)]

@@ -44,14 +44,14 @@ def tokens(keys: Any) -> list[str]:
     return [key.token for _, key in keys]
 
 
-def test_api_keys_win_over_the_key_file(file: Path, source: Callable[..., KeySource]) -> None:
+def test_api_keys_take_precedence_over_the_key_file(file: Path, source: Callable[..., KeySource]) -> None:
     file.write_text('[{"key": "of-the-file", "name": "first"}]')
     assert (tokens(source().read()), source().origin) == (["of-the-file"], Origin.file)
     configured = source(api_keys=[{"key": "of-the-environment"}])
     assert (tokens(configured.read()), configured.origin) == (["of-the-environment"], Origin.environment)
 
 
-def test_a_default_key_file_that_does_not_exist_holds_no_keys(tmp_path: Path, threads: BlockingPool) -> None:
+def test_a_missing_default_key_file_means_that_there_are_no_keys(tmp_path: Path, threads: BlockingPool) -> None:
     source = KeySource(settings_for(tmp_path), threads)
     assert (source.read(), source.found) == ((), False)
 
@@ -85,7 +85,7 @@ def test_an_empty_key_file_counts_as_a_configured_source(tmp_path: Path, file: P
 def test_a_key_file_that_sora_api_wrote_is_read_without_its_counters(
     file: Path, source: Callable[..., KeySource]
 ) -> None:
-    counters = {"ordering": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
+    counters = {"requests": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
     resting = "\n[自动] 在 2026-11-27 09:52:19 被临时禁用12小时"
     entries = [
         {"id": "a", "name": "", "key": "Bearer one", "weight": 1, "max_rpm": 60, "is_enabled": True, "notes": None},
@@ -150,7 +150,7 @@ def test_an_unusable_key_file_is_reported_without_its_secrets(
         ('[{"key": "a"}, {"key": "b", "weigth": 2}]', "[1].weigth: is not a known field"),
     ],
 )
-def test_a_fault_of_a_key_file_names_the_place_and_the_problem(
+def test_the_message_about_a_bad_key_file_contains_the_place_and_the_problem(
     file: Path, source: Callable[..., KeySource], content: str, told: str
 ) -> None:
     file.write_text(content)

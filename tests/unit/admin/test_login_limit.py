@@ -1,4 +1,4 @@
-"""LoginLimit: only clients that guess have to wait."""
+"""LoginLimit: only clients that guess keys have to wait."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sora_proxy.operators.login_limit import MAX_ADDRESSES, MAX_FAILURES, MAX_FA
 
 
 def fail(limit: LoginLimit, address: str, tries: int) -> int:
-    """Fail a number of times, as far as the limit allows; returns the number of attempts that were allowed."""
+    """Fail to log in up to `tries` times; returns the number of attempts that the limit allowed."""
     possible = 0
     for _ in range(tries):
         if limit.wait(address) == 0:
@@ -22,13 +22,13 @@ def test_one_address_may_fail_ten_times_a_minute() -> None:
     assert limit.wait("192.0.2.2") == 0
 
 
-def test_all_addresses_may_fail_sixty_times_a_minute() -> None:
+def test_all_addresses_together_may_fail_sixty_times_a_minute() -> None:
     limit = LoginLimit()
     assert sum(fail(limit, f"192.0.2.{n}", 10) for n in range(100)) == MAX_FAILURES == 60
     assert 50 <= limit.wait("198.51.100.1") <= 60
 
 
-def test_an_address_that_logged_in_before_is_not_locked_out_by_others() -> None:
+def test_an_address_that_logged_in_before_is_not_locked_out_by_other_addresses() -> None:
     limit = LoginLimit()
     limit.succeeded("203.0.113.5")
     for n in range(100):
@@ -60,7 +60,7 @@ def test_addresses_of_one_ipv6_network_count_as_one_host(first: str, second: str
     assert (limit.wait(second) > 0) is same
 
 
-def test_the_number_of_remembered_addresses_is_bounded() -> None:
+def test_the_number_of_remembered_addresses_is_limited() -> None:
     limit = LoginLimit()
     for n in range(3 * MAX_ADDRESSES):
         limit.succeeded(f"address {n}")

@@ -11,7 +11,7 @@ import pytest
 from sora_proxy.operators.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
-NOW = int(time.time())  # the time of collection: the run may take long
+NOW = int(time.time())  # when the tests are collected, which may be long before a test runs
 DAY = 86_400
 GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + DAY, "jti": "0123456789abcdef"}
 
@@ -51,7 +51,7 @@ def test_a_token_without_a_signature_is_refused(algorithm: str) -> None:
 @pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_a_token_signed_with_a_guessable_secret_is_refused(secret: str, algorithm: str) -> None:
-    # Signed by hand where the library refuses an empty key.
+    # The library refuses an empty secret, so a zero byte is used instead.
     token = jwt.encode(GOOD, secret or "\0", algorithm)
     assert Sessions().session_of(token) is None
 
@@ -70,7 +70,7 @@ def test_a_token_signed_with_a_guessable_secret_is_refused(secret: str, algorith
         pytest.param(GOOD | {"exp": "tomorrow"}, id="a word for a time"),
     ],
 )
-def test_a_token_with_missing_or_wrong_claims_is_refused_even_if_its_signature_is_good(claims: dict[str, Any]) -> None:
+def test_a_signed_token_with_missing_or_wrong_claims_is_refused(claims: dict[str, Any]) -> None:
     sessions = Sessions()
     assert sessions.session_of(jwt.encode(GOOD, sessions._secret, "HS256"))
     assert sessions.session_of(jwt.encode(claims, sessions._secret, "HS256")) is None

@@ -20,14 +20,14 @@ IMAGES: tuple[Event, ...] = (Image(0, url="https://example.com/0"), Image(1, url
 
 
 async def counted(database: Database) -> dict[str, int]:
-    """The key's counters that are not 0, over all days."""
+    """The sums of the key's counters over all days, without counters that are 0."""
     rows = await Usage(database).days(KEY)
     sums = {counter: sum(row[counter] for row in rows) for counter in COUNTERS}
     return {counter: value for counter, value in sums.items() if value}
 
 
 async def carry_out(store: Store, *statuses: Status, events: tuple[Event, ...] = ()) -> None:
-    """Bring a new generation through these states; the events are recorded with the last one."""
+    """Move a new generation through these states; the events are recorded with the last state."""
     generation = Generation(new_generation_id(), "client", GenerationSpec("sora-1.0", "a fox"))
     await store.add(generation)
     for number, status in enumerate(statuses, 1):
@@ -96,7 +96,7 @@ async def test_many_transitions_at_once_are_all_counted(database: Database) -> N
     assert (await counted(database))["completed"] == 100
 
 
-async def test_counters_are_kept_for_thirty_days(database: Database) -> None:
+async def test_counters_are_stored_for_thirty_days(database: Database) -> None:
     days = [TODAY - dt.timedelta(days=ago) for ago in range(1, 40)]
     rows = [{"key_id": KEY, "day": day.isoformat(), "sent": 1} for day in days]
     await database.write(lambda connection: connection.execute(usage.usage.insert(), rows))

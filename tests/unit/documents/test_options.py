@@ -1,4 +1,4 @@
-"""Each option is written once, in `Settings`: the documents repeat it."""
+"""The documents describe each option as `Settings` does."""
 
 import re
 from pathlib import Path
@@ -42,11 +42,11 @@ def test_the_example_file_is_what_make_docs_writes() -> None:
     assert options.EXAMPLE.read_text() == options.example()
 
 
-def test_every_document_names_the_options_in_the_order_of_the_program(document: Path) -> None:
+def test_every_document_lists_the_options_in_the_order_of_the_program(document: Path) -> None:
     assert list(documented_defaults(document)) == OPTIONS
 
 
-def test_every_documented_default_is_the_default(
+def test_every_documented_default_is_the_default_of_the_program(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in OPTIONS:
@@ -62,14 +62,14 @@ def test_only_an_option_without_a_default_is_documented_as_unset(document: Path)
     assert unset == [name.upper() for name, field in Settings.model_fields.items() if field.default in NOTHING]
 
 
-def test_the_example_file_sets_nothing_until_it_is_edited() -> None:
+def test_the_example_file_sets_no_option_until_it_is_edited() -> None:
     assert all(line.startswith("#") or not line for line in options.EXAMPLE.read_text().splitlines())
 
 
-def test_no_description_breaks_its_table() -> None:
+def test_no_description_contains_the_column_separator_of_tables() -> None:
     assert [name for name, field in Settings.model_fields.items() if "|" in (field.description or "")] == []
 
 
-def test_the_example_of_the_key_file_holds_usable_keys() -> None:
+def test_the_example_of_the_key_file_contains_valid_keys() -> None:
     keys = TypeAdapter(UpstreamKeys).validate_python((ROOT / "config" / "api_keys.example.json").read_bytes())
     assert [key.name for key in keys] == ["first", "second"]

@@ -1,4 +1,4 @@
-"""Each page can be followed: its links lead to files and headings that exist, and the README is short."""
+"""The links of each document lead to files and headings that exist, and the README is short."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
-def test_the_readme_links_every_page() -> None:
+def test_the_readme_links_to_every_page() -> None:
     linked = {ROOT / link.partition("#")[0] for link in links(README)}
     assert [page.name for page in PAGES if page not in linked | {README} and ".zh-CN" not in page.name] == []
 
@@ -43,7 +43,7 @@ def test_every_make_command_of_the_documents_exists() -> None:
     assert sorted(named - set(targets)) == []
 
 
-def test_anchors_are_those_of_github(tmp_path: Path) -> None:
+def test_the_anchors_of_headings_are_the_same_as_on_github(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# openai-python 0.28.1\n```sh\n# a comment\n```\n## A, b & `C`\n## A, b & `C`\n## 出处 [x](y)\n")
     assert list(anchors(page)) == ["openai-python-0281", "a-b--c", "a-b--c-1", "出处-x"]

@@ -1,4 +1,4 @@
-"""The tables of error codes, of the simulators and of variables agree with the program."""
+"""The tables of error codes, simulators and variables agree with the program."""
 
 import re
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ VARIABLE = re.compile(r"`([A-Z_]+)`")
 
 
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
-def test_each_variable_that_keeps_its_name_is_an_option(language: str) -> None:
+def test_each_variable_that_keeps_its_name_from_sora_api_is_an_option(language: str) -> None:
     page = DOCS / f"coming-from-sora-api{language}.md"
     section = re.split(r"^## ", page.read_text(), flags=re.MULTILINE)[2]
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
@@ -39,7 +39,7 @@ def test_each_variable_that_keeps_its_name_is_an_option(language: str) -> None:
         ("comfyui.md", ComfyUIOptions, COMFYUI_KINDS),
     ],
 )
-def test_the_page_of_a_simulator_names_its_options_and_faults(
+def test_the_page_of_a_simulator_lists_its_options_and_faults(
     page: str, options: type[Any], kinds: Iterable[str]
 ) -> None:
     text = (DOCS / page).read_text()
@@ -47,7 +47,7 @@ def test_the_page_of_a_simulator_names_its_options_and_faults(
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
-def test_the_table_of_error_codes_is_that_of_the_program() -> None:
+def test_the_documented_table_of_error_codes_matches_the_program() -> None:
     rows = [
         f"| `{code}` | {meaning.status} | {meaning.retry} | {meaning.advice} |" for code, meaning in ERROR_CODES.items()
     ]

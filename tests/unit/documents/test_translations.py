@@ -31,7 +31,7 @@ def test_a_translation_has_the_same_code_blocks(page: Path) -> None:
 
 
 @ORIGINALS
-def test_a_translation_has_tables_of_the_same_length(page: Path) -> None:
+def test_a_translation_has_tables_of_the_same_shape(page: Path) -> None:
     assert columns(page) == columns(chinese(page))
 
 

@@ -1,6 +1,6 @@
-"""Answers that would overwhelm a careless client: too large, too tightly packed, endless. On real sockets.
+"""Answers that are too large, too highly compressed or endless, on real sockets.
 
-Every call ends, by a bound or by its deadline, and its thread is free again.
+Every call ends at a limit or at its deadline, and its thread becomes free.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CLOSING = OK + b"connection: close\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n"
 GZIP = b"content-encoding: gzip\r\n"
-EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of deflate: five bytes that unpack to nothing
+EMPTY_BLOCK = b"\0\0\0\xff\xff"  # five bytes of deflate data that unpack to nothing
 
 
 def bare(content: bytes) -> bytes:
@@ -49,7 +49,7 @@ def bare(content: bytes) -> bytes:
 
 
 def sending(*pieces: bytes) -> Script:
-    """The script of a server that sends these pieces after each request, and then hangs up."""
+    """The script of a server that sends these pieces after a request, and then closes the connection."""
 
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
@@ -76,7 +76,7 @@ def encoded(encoding: str, body: bytes) -> Script:
         ("gzip", gzip.compress(JSON), JSON),
         ("x-gzip", gzip.compress(JSON), JSON),
         ("gzip", b"".join(gzip.compress(bytes([byte])) for byte in JSON), JSON),
-        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # members end where pieces of the library end
+        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # members end where the library's pieces end
         ("deflate", zlib.compress(JSON), JSON),
         ("deflate", bare(JSON), JSON),
         ("identity", JSON, JSON),
@@ -84,7 +84,7 @@ def encoded(encoding: str, body: bytes) -> Script:
     ],
     ids=["gzip", "x-gzip", "members", "members of 64 KiB", "zlib", "bare deflate", "identity", "nothing"],
 )
-def test_an_encoded_answer_is_read_and_its_connection_is_kept(
+def test_an_encoded_answer_is_read_and_its_connection_is_reused(
     serve: Serve, http: SoraHttp, encoding: str, body: bytes, content: bytes
 ) -> None:
     server = serve(encoded(encoding, body))
@@ -92,7 +92,7 @@ def test_an_encoded_answer_is_read_and_its_connection_is_kept(
     assert server.connections == 1
 
 
-def test_an_encoded_answer_in_chunks_is_read_and_its_connection_is_kept(serve: Serve, http: SoraHttp) -> None:
+def test_an_encoded_answer_in_chunks_is_read_and_its_connection_is_reused(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while server.read(sock):
             sock.sendall(CHUNKED + GZIP + b"\r\n")
@@ -106,7 +106,9 @@ def test_an_encoded_answer_in_chunks_is_read_and_its_connection_is_kept(serve: S
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "no-such"])
-def test_an_encoding_that_was_not_asked_for_is_refused(serve: Serve, http: SoraHttp, encoding: str) -> None:
+def test_an_answer_with_an_encoding_that_was_not_requested_is_refused(
+    serve: Serve, http: SoraHttp, encoding: str
+) -> None:
     failure = failure_of(http, order(serve(encoded(encoding, gzip.compress(gzip.compress(JSON))))))
     assert (str(failure), failure.sent) == ("the answer has an encoding that was not requested", True)
 
@@ -129,10 +131,10 @@ def test_an_encoded_image_is_refused(serve: Serve, http: SoraHttp, tmp_path: Pat
     assert (tmp_path / "image").read_bytes() == JSON
 
 
-def test_only_encodings_that_can_be_read_are_requested(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
+def test_only_supported_encodings_are_requested(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     server = serve(answer_all)
     http.call(order(server))
-    http.call(order(server, headers={"accept-encoding": "br"}))  # as an operator's extra headers may request
+    http.call(order(server, headers={"accept-encoding": "br"}))  # an operator's extra headers may contain this
     http.call(order(server, destination=tmp_path / "image"))
     asked = [request.headers.get_all("accept-encoding") for request in server.requests]
     assert asked == [["gzip, deflate"], ["gzip, deflate"], ["identity"]]
@@ -181,9 +183,7 @@ def test_an_endless_head_is_refused(serve: Serve, http: SoraHttp, head: bytes) -
     ],
     ids=["many headers", "large headers", "interim answers"],
 )
-def test_a_head_that_is_too_large_is_refused_and_is_not_a_fault_of_the_proxy(
-    serve: Serve, http: SoraHttp, head: bytes
-) -> None:
+def test_a_head_that_is_too_large_is_not_a_fault_of_the_proxy(serve: Serve, http: SoraHttp, head: bytes) -> None:
     server = serve(sending(head + b"\r\n\r\n"))
     failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{server.port}")))
     assert (str(failure), failure.sent, failure.proxy) == ("the head of the answer is too large", True, False)
@@ -196,7 +196,7 @@ def test_a_head_of_usual_size_is_read(serve: Serve, http: SoraHttp) -> None:
 
 
 def cut_off(head: bytes) -> Script:
-    """A server whose answers end with the connection, after 7 MB."""
+    """The script of a server that closes the connection after 7 MB of an answer."""
     return sending(OK + head + b"\r\n", *[bytes(MEGABYTE)] * 7)
 
 
@@ -260,14 +260,14 @@ def setting(*cookies: str) -> Script:
     return script
 
 
-def test_cookies_other_than_those_of_cloudflare_are_not_kept(serve: Serve, http: SoraHttp) -> None:
+def test_only_short_cookies_of_cloudflare_are_stored(serve: Serve, http: SoraHttp) -> None:
     server = serve(setting("session=1; path=/", "cf_clearance=2; path=/", "a=" + "x" * 5000, "__cf_bm=" + "x" * 5000))
     for _ in range(2):
         http.call(order(server))
     assert [request.headers["cookie"] for request in server.requests] == [None, "cf_clearance=2"]
 
 
-def test_the_number_of_cookies_is_bounded_even_if_each_has_another_path(serve: Serve, http: SoraHttp) -> None:
+def test_the_number_of_cookies_is_limited_even_if_each_has_a_different_path(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         path = ""
         while server.read(sock):
@@ -344,13 +344,15 @@ def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = full.getsockname()[1]
-        stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # it has the only place in the queue
+        stack.enter_context(
+            socket.create_connection(("127.0.0.1", port))
+        )  # this connection takes the only place in the queue
         call = order(f"http://127.0.0.1:{port}")
         running = threads.submit(http.call, call)
         while not never_connecting(port):
             assert not running.done()
         call.abort()
-        failure = running.exception(PATIENCE)  # the call's own timeout is twice that
+        failure = running.exception(PATIENCE)  # the timeout of the call is twice as long
         assert (str(failure), getattr(failure, "sent", None)) == ("can't connect", False)
 
 
@@ -358,7 +360,7 @@ def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
 def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
     serve: Serve, http: SoraHttp, kept: bool
 ) -> None:
-    def too_late(request: Any) -> Any:  # requests asks it for a login when the call has begun
+    def too_late(request: Any) -> Any:  # `requests` calls this for credentials after the call has begun
         call.abort()
         return request
 
@@ -369,7 +371,7 @@ def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
     call.body["auth"] = too_late
     failure = failure_of(http, call)
     assert (str(failure), failure.sent, failure.proxy) == ("no connection in time", False, False)
-    http.call(order(server, "/last"))  # a request of the aborted call would have come before this one
+    http.call(order(server, "/last"))  # a request of the aborted call would have arrived first
     assert [request.path for request in server.requests] == ["/first", "/last"][not kept :]
 
 
@@ -389,7 +391,7 @@ def test_a_call_tries_the_next_address_if_one_refuses_the_connection(
 
 
 @pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
-def test_after_an_answer_that_is_not_final_the_next_call_gets_its_own_answer(
+def test_the_call_after_an_answer_that_is_not_final_gets_its_own_answer(
     serve: Serve, http: SoraHttp, status: str
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:
@@ -406,6 +408,6 @@ def test_after_an_answer_that_is_not_final_the_next_call_gets_its_own_answer(
     assert http.call(order(server, "/second")).body == b'"the second"'
 
 
-def test_interim_answers_before_the_final_one_are_skipped(serve: Serve, http: SoraHttp) -> None:
+def test_interim_answers_before_the_final_answer_are_skipped(serve: Serve, http: SoraHttp) -> None:
     server = serve(sending(b"HTTP/1.1 100 Continue\r\n\r\n" * 3, OK + b"content-length: 2\r\n\r\n{}"))
     assert http.call(order(server)).body == b"{}"

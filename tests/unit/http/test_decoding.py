@@ -1,4 +1,4 @@
-"""Decoding of compressed bodies: accepted and refused ones, and bounds on pieces and on work without output."""
+"""Decoding compressed bodies: accepted and refused bodies, and limits on pieces and on work without output."""
 
 import contextlib
 import gzip
@@ -43,7 +43,7 @@ def cut(body: bytes, places: list[int]) -> Iterator[bytes]:
 
 @each_format
 @given(members=st.lists(st.binary(max_size=5000)), places=st.lists(st.integers(0)))
-def test_a_compressed_body_is_decompressed_whatever_its_chunks(
+def test_a_compressed_body_may_be_split_into_any_chunks(
     encoding: str, pack: Callable[[bytes], bytes], members: list[bytes], places: list[int]
 ) -> None:
     body = b"".join(map(pack, members))
@@ -52,7 +52,9 @@ def test_a_compressed_body_is_decompressed_whatever_its_chunks(
 
 @each_format
 @pytest.mark.parametrize("size", [2**10, 2**16 - 1, 2**16, 2**16 + 1, 2**20])
-def test_members_of_round_sizes_are_unpacked(encoding: str, pack: Callable[[bytes], bytes], size: int) -> None:
+def test_compressed_members_of_round_sizes_are_unpacked(
+    encoding: str, pack: Callable[[bytes], bytes], size: int
+) -> None:
     assert unpacked(encoding, pack(bytes(size)) * 3) == bytes(3 * size)
 
 
@@ -62,7 +64,7 @@ def test_a_body_that_is_not_encoded_passes_unchanged(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", " x-gzip "])
-def test_an_encoding_has_several_spellings(encoding: str) -> None:
+def test_the_name_of_an_encoding_may_have_several_spellings(encoding: str) -> None:
     assert unpacked(encoding, gzip.compress(JSON)) == JSON
 
 
@@ -106,7 +108,7 @@ def test_any_bytes_are_unpacked_or_refused(encoding: str, body: bytes) -> None:
 
 
 @each_format
-def test_a_bomb_is_unpacked_only_as_far_as_it_is_read(encoding: str, pack: Callable[[bytes], bytes]) -> None:
+def test_a_decompression_bomb_is_unpacked_one_piece_at_a_time(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     chunks = iter([pack(bytes(64 * 2**20)), b"next"])
     pieces = decoded(encoding, BOTH, chunks)
     assert all(len(piece) < 1.1 * 2**20 for piece in itertools.islice(pieces, 8))
@@ -114,13 +116,13 @@ def test_a_bomb_is_unpacked_only_as_far_as_it_is_read(encoding: str, pack: Calla
 
 
 @pytest.mark.parametrize("empty", [gzip.compress(b""), gzip.compress(b"x")], ids=["empty", "one byte"])
-def test_endless_members_are_refused(empty: bytes) -> None:
+def test_too_many_gzip_members_are_refused(empty: bytes) -> None:
     assert len(unpacked("gzip", empty * MAX_MEMBERS)) in (0, MAX_MEMBERS)
     with pytest.raises(Undecodable, match="too many members"):
         unpacked("gzip", *itertools.repeat(empty, MAX_MEMBERS + 1))
 
 
-def test_the_reader_gets_its_turn_even_if_a_piece_unpacks_to_nothing() -> None:
+def test_the_decoder_returns_to_its_reader_even_if_a_piece_unpacks_to_nothing() -> None:
     packer = zlib.compressobj()
     start = packer.compress(b"x") + packer.flush(zlib.Z_FULL_FLUSH)
     endless = itertools.chain([start], itertools.repeat(b"\0\0\0\xff\xff" * 1000))

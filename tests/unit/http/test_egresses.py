@@ -1,4 +1,4 @@
-"""Egresses: proxies of every kind on real sockets. Requests to them, calls that count as sent, separate sessions."""
+"""Egresses through every kind of proxy, on real sockets: requests, calls that count as sent, and sessions."""
 
 import logging
 import socket
@@ -44,7 +44,7 @@ class ScriptedProxy:
         self.to = "https" if rest == "to https" else "http"
 
     def start(self, script: Script) -> tuple[Server, Proxy]:
-        """Start the server; returns it and the egress that leads to it."""
+        """Start the server. Returns the server and the egress that leads to the server."""
         if self.to == "https":
             script = over_tls(self._authority, script, HOST)
         if self.scheme == "socks5h":
@@ -84,7 +84,7 @@ def test_each_order_is_sent_once_through_the_proxy_and_the_connection_is_reused(
     assert server.connections == 1
 
 
-def test_an_order_whose_connection_breaks_after_it_was_read_counts_as_sent(
+def test_an_order_that_was_read_counts_as_sent_if_the_connection_breaks(
     scripted: ScriptedProxy, http: SoraHttp
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:
@@ -96,7 +96,7 @@ def test_an_order_whose_connection_breaks_after_it_was_read_counts_as_sent(
     assert sum(request.body == ORDER for request in server.requests) == 1
 
 
-def test_an_order_whose_kept_connection_breaks_counts_as_sent_and_is_not_sent_again(
+def test_an_order_whose_reused_connection_breaks_counts_as_sent_and_is_not_repeated(
     scripted: ScriptedProxy, http: SoraHttp
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:
@@ -110,12 +110,14 @@ def test_an_order_whose_kept_connection_breaks_counts_as_sent_and_is_not_sent_ag
     assert sum(request.body == ORDER for request in server.requests) == 2
 
 
-def test_a_proxy_that_does_not_listen_counts_as_not_sent(scripted: ScriptedProxy, http: SoraHttp, silent: int) -> None:
+def test_an_order_counts_as_not_sent_if_the_proxy_does_not_listen(
+    scripted: ScriptedProxy, http: SoraHttp, silent: int
+) -> None:
     failure = failure_of(http, scripted.order(by(f"{scripted.scheme}://127.0.0.1:{silent}")))
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_proxy_whose_name_cannot_be_resolved_counts_as_not_sent(
+def test_an_order_counts_as_not_sent_if_the_proxys_name_cannot_be_resolved(
     scripted: ScriptedProxy, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object, **__: object) -> None:  # the real function may use a network, which a test should not need
@@ -127,14 +129,14 @@ def test_a_proxy_whose_name_cannot_be_resolved_counts_as_not_sent(
 
 
 @pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
-def test_a_proxy_that_refuses_the_tunnel_counts_as_not_sent(serve: Serve, http: SoraHttp, status: str) -> None:
+def test_an_order_counts_as_not_sent_if_the_proxy_refuses_the_tunnel(serve: Serve, http: SoraHttp, status: str) -> None:
     server = serve(behind_tunnel(answer_all, status))
     failure = failure_of(http, order(f"https://{HOST}", egress=by(f"http://127.0.0.1:{server.port}")))
     assert [request.path for request in server.requests] == [f"{HOST}:443"]
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_proxy_that_opens_a_connection_and_drops_it_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
+def test_an_order_counts_as_not_sent_if_the_proxy_drops_a_new_connection(serve: Serve, http: SoraHttp) -> None:
     for scheme, wrap in (("http", behind_tunnel), ("socks5h", behind_socks)):
         server = serve(wrap(lambda _server, _sock: None))
         failure = failure_of(http, order(f"https://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}")))
@@ -148,7 +150,7 @@ def test_an_invalid_address_is_not_a_fault_of_the_proxy(http: SoraHttp, silent: 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("refusal", range(1, 9))
-def test_a_socks_proxy_that_refuses_the_connection_counts_as_not_sent(
+def test_an_order_counts_as_not_sent_if_a_socks_proxy_refuses_the_connection(
     serve: Serve, http: SoraHttp, scheme: str, refusal: int
 ) -> None:
     server = serve(behind_socks(answer_all, refusal=refusal))
@@ -161,7 +163,9 @@ def test_a_socks_proxy_that_refuses_the_connection_counts_as_not_sent(
 @pytest.mark.parametrize(
     "reply", [b"", b"\x05", b"\x04\x00", b"\x05\xff", b"\x05\x07", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
 )
-def test_a_server_that_is_not_a_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp, reply: bytes) -> None:
+def test_an_order_counts_as_not_sent_if_the_proxy_does_not_speak_socks(
+    serve: Serve, http: SoraHttp, reply: bytes
+) -> None:
     def script(_server: Server, sock: socket.socket) -> None:
         sock.recv(16)
         sock.sendall(reply)
@@ -182,7 +186,7 @@ def test_a_bad_certificate_behind_a_proxy_counts_as_a_fault_of_the_proxy(
 
 
 @pytest.mark.parametrize("to", ["http", "https"])
-def test_a_proxy_without_a_good_certificate_gets_no_request(
+def test_a_proxy_without_a_trusted_certificate_gets_no_request(
     serve: Serve, http: SoraHttp, authority: trustme.CA, to: str
 ) -> None:
     server = serve(over_tls(trustme.CA(), answer_all))
@@ -219,7 +223,7 @@ def test_an_http_proxy_gets_its_user_and_password_and_the_back_end_does_not(
 
 
 @pytest.mark.parametrize(("user", "password"), [("", ""), (USER, "wr0ng-password"), ("an0ther-user", PASSWORD)])
-def test_a_socks_proxy_that_wants_other_credentials_counts_as_not_sent_and_they_are_never_shown(
+def test_wrong_credentials_for_a_socks_proxy_send_no_order_and_are_never_shown(
     serve: Serve, http: SoraHttp, caplog: pytest.LogCaptureFixture, user: str, password: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -286,7 +290,7 @@ def test_abort_ends_a_call_whose_proxy_answers_byte_by_byte(
 # --- Sessions and connections of egresses -----------------------------------------------------------------------------
 
 
-def test_a_challenge_renews_only_the_session_of_that_key_and_egress(serve: Serve, http: SoraHttp) -> None:
+def test_a_challenge_renews_only_the_session_of_its_key_and_egress(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path == "/challenge":
@@ -310,14 +314,14 @@ def test_a_challenge_renews_only_the_session_of_that_key_and_egress(serve: Serve
     assert ask("key", "/challenge", one) == "__cf_bm=1; _cfuvid=1"
 
     assert ask("key", "/__cflb", one) is None
-    assert server.connections == before + 1  # the connection with the page on it was closed
+    assert server.connections == before + 1  # the connection with the challenge page was closed
     assert ask("key", "/__cflb", one) == "__cflb=1"
     assert ask("key", "/__cflb", other) == "__cf_bm=1; _cfuvid=1"
     assert ask("another", "/__cflb", one) == "__cf_bm=1; _cfuvid=1"
 
 
-def test_a_session_renewed_after_a_challenge_may_have_another_browser(serve: Serve, http: SoraHttp) -> None:
-    """All calls of a session have one browser; a new session may have another."""
+def test_a_session_that_is_renewed_after_a_challenge_may_have_another_user_agent(serve: Serve, http: SoraHttp) -> None:
+    """All calls of a session have the headers of one browser; a new session may have those of another browser."""
 
     def script(server: Server, sock: socket.socket) -> None:
         while server.read(sock):
@@ -329,7 +333,9 @@ def test_a_session_renewed_after_a_challenge_may_have_another_browser(serve: Ser
     assert len({request.headers["user-agent"] for request in server.requests}) > 1
 
 
-def test_egresses_with_the_same_address_but_other_credentials_share_no_connection(serve: Serve, http: SoraHttp) -> None:
+def test_egresses_with_the_same_address_but_different_credentials_share_no_connection(
+    serve: Serve, http: SoraHttp
+) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while server.read(sock):
             answer(sock)

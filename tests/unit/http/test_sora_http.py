@@ -1,6 +1,6 @@
 """Calls to the back end, against small servers on real sockets: calls that count as sent, aborts, kept connections.
 
-`sent` decides whether an order may be placed again, so every way in which a call can break is checked from both ends.
+`sent` decides whether an order may be sent again, so each kind of broken call is checked at the client and the server.
 """
 
 import os
@@ -35,11 +35,11 @@ from tests.scripted import (
 
 
 def break_with_plain_text(sock: socket.socket) -> None:
-    socket.socket.sendall(sock, b"HTTP/1.1 502 Bad Gateway\r\n\r\n")  # past the TLS layer
+    socket.socket.sendall(sock, b"HTTP/1.1 502 Bad Gateway\r\n\r\n")  # this bypasses the TLS layer
 
 
 def break_with_an_alert(sock: socket.socket) -> None:
-    socket.socket.sendall(sock, bytes([21, 3, 3, 0, 2, 2, 80]))  # in plain text, which no TLS peer accepts
+    socket.socket.sendall(sock, bytes([21, 3, 3, 0, 2, 2, 80]))  # an unencrypted alert, which no TLS peer accepts
 
 
 def break_with_an_end(sock: socket.socket) -> None:
@@ -53,7 +53,7 @@ def break_with_a_reset(sock: socket.socket) -> None:
 @pytest.mark.parametrize(
     "break_off", [break_with_plain_text, break_with_an_alert, break_with_an_end, break_with_a_reset]
 )
-def test_tls_that_breaks_after_the_request_was_read_counts_as_sent(
+def test_a_request_that_was_read_counts_as_sent_if_tls_breaks(
     serve: Serve, http: SoraHttp, authority: trustme.CA, break_off: Callable[[socket.socket], None]
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:
@@ -65,7 +65,7 @@ def test_tls_that_breaks_after_the_request_was_read_counts_as_sent(
     assert [request.body for request in server.requests] == [ORDER]
 
 
-def test_a_kept_connection_that_breaks_counts_as_sent_and_nothing_is_sent_again(serve: Serve, http: SoraHttp) -> None:
+def test_a_call_whose_reused_connection_breaks_counts_as_sent_and_is_not_repeated(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
         answer(sock)
@@ -95,18 +95,20 @@ def test_a_certificate_for_another_host_is_refused_and_nothing_is_sent(
     assert not server.requests
 
 
-def test_a_server_that_hangs_up_during_the_handshake_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
+def test_a_call_counts_as_not_sent_if_the_server_disconnects_during_the_handshake(serve: Serve, http: SoraHttp) -> None:
     server = serve(lambda _server, _sock: None)
     assert not failure_of(http, order(f"https://localhost:{server.port}")).sent
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_refused_connection_counts_as_not_sent(http: SoraHttp, silent: int, scheme: str) -> None:
+def test_a_call_whose_connection_is_refused_counts_as_not_sent(http: SoraHttp, silent: int, scheme: str) -> None:
     failure = failure_of(http, order(f"{scheme}://127.0.0.1:{silent}"))
     assert (failure.sent, failure.proxy) == (False, False)
 
 
-def test_a_name_that_cannot_be_resolved_counts_as_not_sent(http: SoraHttp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_to_a_name_that_cannot_be_resolved_counts_as_not_sent(
+    http: SoraHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unknown(*_: Any) -> None:  # the real function may use a network, which a test should not need
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -116,7 +118,9 @@ def test_a_name_that_cannot_be_resolved_counts_as_not_sent(http: SoraHttp, monke
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_call_for_public_addresses_does_not_connect_to_others(serve: Serve, http: SoraHttp, scheme: str) -> None:
+def test_a_call_that_allows_only_public_addresses_does_not_connect_to_loopback(
+    serve: Serve, http: SoraHttp, scheme: str
+) -> None:
     server = serve(answer_all)
     with pytest.raises(ResultRefused) as caught:
         http.call(order(f"{scheme}://127.0.0.1:{server.port}", public_only=True))
@@ -161,7 +165,7 @@ def test_a_call_that_is_aborted_while_it_connects_sends_nothing(
     go.set()
     assert not failure_in(running).sent
     monkeypatch.undo()
-    http.call(order(server, "/next"))  # a request of the aborted call would have come before this one
+    http.call(order(server, "/next"))  # a request of the aborted call would have arrived first
     assert [request.path for request in server.requests] == ["/next"]
 
 
@@ -230,7 +234,7 @@ def test_abort_ends_a_call_whose_server_sends_a_body_byte_by_byte(
     call = order(serve(script), destination=tmp_path / "download")
     running = threads.submit(http.call, call)
     try:
-        while not (tmp_path / "download").exists():  # from then on, it reads the body
+        while not (tmp_path / "download").exists():  # the file exists once the call reads the body
             assert not running.done()
             os.sched_yield()
         call.abort()
@@ -239,7 +243,7 @@ def test_abort_ends_a_call_whose_server_sends_a_body_byte_by_byte(
         hang_up.set()
 
 
-def test_a_late_abort_does_not_cut_the_next_call_on_the_same_connection(
+def test_a_late_abort_does_not_interrupt_the_next_call_on_the_same_connection(
     serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor
 ) -> None:
     arrived, go = threading.Event(), threading.Event()
@@ -266,7 +270,7 @@ def test_a_late_abort_does_not_cut_the_next_call_on_the_same_connection(
 # --- Connections and cookies ------------------------------------------------------------------------------------------
 
 
-def test_a_connection_is_kept_for_the_next_call_of_any_key(serve: Serve, http: SoraHttp) -> None:
+def test_a_connection_is_reused_for_the_next_call_of_any_key(serve: Serve, http: SoraHttp) -> None:
     server = serve(answer_all)
     http.call(order(server))
     http.call(order(server))
@@ -308,7 +312,7 @@ def test_simultaneous_calls_of_one_key_have_separate_sessions_but_share_cookies(
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path in ("/__cf_bm", "/_cfuvid"):
-                both.wait(PATIENCE)  # neither is answered before both have come
+                both.wait(PATIENCE)  # no request is answered before both have arrived
             answer(sock, b"{}", f"set-cookie: {request.path[1:]}=1; path=/")
 
     server = serve(script)

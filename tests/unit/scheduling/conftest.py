@@ -1,4 +1,4 @@
-"""Tests of who gets which key, when. Their event loop does not wait: its clock jumps to the next timer."""
+"""Tests of which order gets which key, and when. The event loop does not wait: its clock jumps to the next timer."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -29,12 +29,12 @@ def now() -> float:
 
 
 async def quiet(_position: int, _seconds: int | None) -> None:
-    """The place in line is ignored."""
+    """Ignore the place in line."""
 
 
 @dataclass
 class Account:
-    """A back end that accepts orders within its limits and refuses all others, as the real one would."""
+    """A back end that accepts orders within its limits and refuses all other orders, as the real back end does."""
 
     rpm: int
     at_once: int
@@ -139,7 +139,7 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
         market = runner.run(hour())
     for account in accounts:
         assert account.refusals["rate"] == 0
-        # Refusals occur while the limit is learned, and each time that it has grown back.
+        # Refusals occur while the limit is learned, and whenever the learned limit has grown again.
         assert account.refusals["at once"] <= account.at_once + 1 + SECONDS / GROWTH_SECONDS
         assert account.tasks == 0
     assert all(key.tasks == key.intents == 0 for key in market.pool.keys)
@@ -148,16 +148,16 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], [1.0, 9.0], [0.5, 0.5, 1.0, 2.0]])
-async def test_over_a_day_available_keys_share_orders_by_their_weights_within_one_percent(weights: list[float]) -> None:
+async def test_keys_share_the_orders_of_a_day_by_their_weights_within_one_percent(weights: list[float]) -> None:
     market = market_of([Account(10_000, 10_000) for _ in weights], weights, seed=1)
-    # Far apart, so that every key can serve whenever an order comes.
+    # Orders are so far apart that every key is free when an order arrives.
     await place_orders_for(market, DAY, every=20, task_seconds=5)
     total = sum(market.served.values())
     for number, weight in enumerate(weights):
         assert market.served[str(number)] / total == pytest.approx(weight / sum(weights), abs=0.01)
 
 
-async def test_over_a_day_a_flooding_client_does_not_starve_another() -> None:
+async def test_a_client_that_floods_the_queue_does_not_starve_another_client() -> None:
     market = market_of([Account(30, 3), Account(30, 3)], [1.0, 1.0], seed=2)
 
     async def flood() -> None:

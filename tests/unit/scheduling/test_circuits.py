@@ -1,4 +1,4 @@
-"""Servers and egresses that many keys share. After a cooldown one order tries them. Time is virtual."""
+"""Servers and egresses that many keys share: one order tries them after a cooldown. Time is virtual."""
 
 import asyncio
 import itertools
@@ -38,7 +38,7 @@ def fault(request: pytest.FixtureRequest) -> Callable[[], Fault]:
 
 
 async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders: int = 3) -> list[Order]:
-    """Let a call fail, and let orders wait until the cooldown is over; returns them in the order of the line."""
+    """Let a call fail, and let orders wait until the cooldown is over. Returns the orders, the first in line first."""
     pool.report(keys_of(pool)[0], fault)
     waiting = [await begin(pool) for _ in range(orders)]
     assert [order.served() for order in waiting] == [False] * orders
@@ -48,7 +48,7 @@ async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders:
     return waiting
 
 
-async def test_after_a_cooldown_one_order_goes_first_and_the_others_wait_until_it_is_accepted(
+async def test_after_a_cooldown_other_orders_wait_until_one_order_is_accepted(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -86,7 +86,7 @@ async def test_after_a_failed_trial_all_orders_wait_for_the_next_single_trial(
     [RateLimited("slow", retry_after=900), KeyRejected("dead"), TooManyTasks("full", limit=1), RequestFault("policy")],
     ids=lambda answer: type(answer).__name__,
 )
-async def test_a_refusal_of_the_order_ends_the_cooldown(
+async def test_a_trial_order_that_the_back_end_refuses_ends_the_cooldown(
     begin: Begin, fault: Callable[[], Fault], answer: Fault
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -95,7 +95,7 @@ async def test_a_refusal_of_the_order_ends_the_cooldown(
     assert all(order.served() for order in others)
 
 
-async def test_a_trial_that_ends_without_an_outcome_is_followed_by_another(
+async def test_a_trial_that_ends_without_an_outcome_is_followed_by_another_trial(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -124,7 +124,7 @@ async def test_a_successful_free_call_ends_the_cooldown_for_all_keys(begin: Begi
     assert all(order.served() for order in others)
 
 
-async def test_one_of_several_rate_limited_keys_is_probed_before_the_others(
+async def test_one_of_several_rate_limited_keys_is_probed_before_the_other_keys(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -144,7 +144,7 @@ async def test_one_of_several_rate_limited_keys_is_probed_before_the_others(
     assert [order.served() for order in waiting] == [True, False, False]  # the other keys were not proven yet
 
 
-async def test_while_one_order_tries_an_egress_other_keys_use_their_next_egress(begin: Begin) -> None:
+async def test_other_keys_use_their_next_egress_while_one_order_tries_the_first(begin: Begin) -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"}, {"proxy": "http://one.example:1,direct"})
     one, other = keys_of(pool)
     first = pool.account(one).egress
@@ -198,7 +198,7 @@ async def test_a_key_uses_another_server_as_soon_as_its_base_url_changes(begin: 
     await turns()
     assert waiting.key is key
     pool.put(key.id, key.config.model_copy(update={"base_url": ONE}))
-    assert key.circuits[0].cooldown.failures == 1  # the other server showed nothing about this one
+    assert key.circuits[0].cooldown.failures == 1  # the change to another server did not end this cooldown
 
 
 async def test_when_a_key_changes_servers_during_a_trial_another_key_makes_the_trial(begin: Begin) -> None:
@@ -210,7 +210,9 @@ async def test_when_a_key_changes_servers_during_a_trial_another_key_makes_the_t
     assert second.key is not first.key
 
 
-async def test_the_log_names_the_back_end_and_the_server_that_cools_down(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_line_about_a_cooldown_contains_the_back_end_and_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     pool = pool_of({"base_url": ONE})
     (key,) = keys_of(pool)
     pool.report(key, UNREACHABLE)
@@ -224,7 +226,7 @@ async def test_the_log_names_the_back_end_and_the_server_that_cools_down(caplog:
 
 
 async def fail_every_second(pool: KeyPool, seconds: int) -> None:
-    """A poll fails each second, and no order is tried in the meantime."""
+    """Let a poll fail each second, while no order is tried."""
     for _ in range(seconds):
         pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
         await asyncio.sleep(1)
@@ -241,7 +243,7 @@ async def try_orders(pool: KeyPool, waiting: list[Order], seconds: float) -> Non
         await asyncio.sleep(0.5)
 
 
-async def test_all_orders_that_wait_for_a_dead_server_are_refused_after_the_same_time() -> None:
+async def test_all_orders_that_wait_for_an_unreachable_server_are_refused_after_the_same_time() -> None:
     pool = pool_of({}, {}, max_wait_seconds=40)
     pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
     waiting = [Order(pool) for _ in range(5)]
@@ -254,7 +256,7 @@ async def test_all_orders_that_wait_for_a_dead_server_are_refused_after_the_same
 
 
 async def fail_for_a_minute(pool: KeyPool, *keys: Key) -> None:
-    """Each call that tries the server of one of these keys fails, for longer than orders wait."""
+    """Let all calls to the servers of these keys fail, for longer than orders wait."""
     for _ in range(70):
         for key in keys:
             if key.server.cooldown.until <= now():
@@ -262,14 +264,14 @@ async def fail_for_a_minute(pool: KeyPool, *keys: Key) -> None:
         await asyncio.sleep(1)
 
 
-async def test_orders_wait_for_as_long_as_any_server_of_the_keys_can_be_reached(begin: Begin) -> None:
+async def test_orders_wait_while_any_server_of_the_keys_can_be_reached(begin: Begin) -> None:
     pool = pool_of({"base_url": ONE, "max_concurrent": 1}, {"base_url": OTHER, "max_concurrent": 1})
     one, other = keys_of(pool)
     holders = [await begin(pool), await begin(pool)]
     waiting = await begin(pool)
     await fail_for_a_minute(pool, one)
     assert not waiting.task.done()
-    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server no longer counts
+    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # the server of this key no longer counts
     await fail_for_a_minute(pool, one)
     await fail_for_a_minute(pool, one)
     assert waiting.task.done()
@@ -287,7 +289,7 @@ async def test_orders_are_refused_once_no_server_of_the_keys_can_be_reached(begi
     assert isinstance(waiting.task.exception(), ServerUnreachable)
 
 
-async def test_only_orders_that_a_reachable_key_serves_keep_waiting(begin: Begin) -> None:
+async def test_orders_keep_waiting_only_if_a_reachable_key_serves_their_model(begin: Begin) -> None:
     pool = pool_of(
         {"base_url": ONE, "models": ("fox",), "max_concurrent": 1},
         {"base_url": OTHER, "models": ("hare",), "max_concurrent": 1},
@@ -298,7 +300,7 @@ async def test_only_orders_that_a_reachable_key_serves_keep_waiting(begin: Begin
     fox, hare = [await begin(pool, at=Place("client", "order", model)) for model in ("fox", "hare")]
     for _ in range(70):
         pool.report(other, UNREACHABLE)
-        pool.succeeded(other, pool.account(other))  # this does not concern the orders for the other server
+        pool.succeeded(other, pool.account(other))  # this success does not affect orders for the other server
         if one.server.cooldown.until <= now():
             pool.report(one, UNREACHABLE)
         await asyncio.sleep(1)
@@ -311,7 +313,7 @@ async def test_only_orders_that_a_reachable_key_serves_keep_waiting(begin: Begin
     assert isinstance(hare.task.exception(), ServerUnreachable)
 
 
-async def test_the_time_without_a_server_restarts_once_the_server_was_reached(begin: Begin) -> None:
+async def test_a_successful_call_restarts_the_time_that_orders_wait_for_a_server(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_wait_seconds=40)
     holder, waiting = await begin(pool), await begin(pool)
     holder.accepted()
@@ -325,7 +327,7 @@ async def test_the_time_without_a_server_restarts_once_the_server_was_reached(be
     assert waiting.served()
 
 
-async def test_an_error_of_our_own_is_not_counted_against_the_server(begin: Begin) -> None:
+async def test_an_internal_error_is_not_counted_as_a_failure_of_the_server(begin: Begin) -> None:
     pool = pool_of({})
     order = await begin(pool)
     order._end.set_exception(StorageUnavailable("full"))
@@ -335,7 +337,7 @@ async def test_an_error_of_our_own_is_not_counted_against_the_server(begin: Begi
 
 
 async def test_calls_that_fail_during_a_cooldown_do_not_prolong_it(begin: Begin, fault: Callable[[], Fault]) -> None:
-    """Tasks on a server that can't be reached are polled all the time."""
+    """Tasks on a server that can't be reached are still polled."""
     pool = pool_of({}, {})
     polled, waiting = keys_of(pool)[1], None
     for _ in range(5):

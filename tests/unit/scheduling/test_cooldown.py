@@ -7,7 +7,7 @@ from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, MAX_COOLDOWN_SE
 WHY = Incident("too fast", 1_700_000_000.0, "chatcmpl-1")
 
 
-def test_a_cooldown_gets_longer_with_every_failure_up_to_a_bound() -> None:
+def test_a_cooldown_gets_longer_with_every_failure_up_to_a_limit() -> None:
     cooldown, ends = NO_COOLDOWN, []
     for _ in range(3000):
         cooldown = replace(cooldown, until=0.0).after_fault(0.0, WHY)
@@ -16,7 +16,7 @@ def test_a_cooldown_gets_longer_with_every_failure_up_to_a_bound() -> None:
     assert ends[-1] == MAX_BACK_OFF_SECONDS
 
 
-def test_a_cooldown_is_as_long_as_requested_within_bounds_and_never_shortened_by_another() -> None:
+def test_a_cooldown_has_the_requested_length_and_is_never_shortened_by_another_fault() -> None:
     cooldown = NO_COOLDOWN.after_fault(0.0, WHY, at_least=37.0)
     assert cooldown.until == 37.0
     cooldown = cooldown.after_fault(1.0, WHY)

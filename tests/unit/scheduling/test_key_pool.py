@@ -39,7 +39,7 @@ Begin = Callable[..., Awaitable["Order"]]
 
 
 async def quiet(_position: int, _seconds: int | None) -> None:
-    """The place in line is ignored."""
+    """Ignore the place in line."""
 
 
 def place(client: str = "client") -> Place[Lease]:
@@ -63,12 +63,12 @@ def direct(pool: KeyPool) -> Egress:
 
 
 def idle(pool: KeyPool) -> bool:
-    """Whether no order holds a key or waits for one."""
+    """Whether no order has a key or waits for a key."""
     return not pool.queue and all(key.tasks == key.intents == 0 for key in keys_of(pool))
 
 
 async def turns(count: int = 5) -> None:
-    """Let every task run that can continue."""
+    """Let every task that can continue run."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -78,7 +78,7 @@ def now() -> float:
 
 
 class Order:
-    """An order that waits for a key, holds it, and ends on demand."""
+    """An order that waits for a key, uses the key, and ends on demand."""
 
     def __init__(self, pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> None:
         self.place = at or place(client)
@@ -121,7 +121,7 @@ class Order:
 
 @pytest.fixture
 async def begin() -> AsyncIterator[Begin]:
-    """Start orders; those that are left at the end of the test are cancelled."""
+    """A function that starts orders. Orders that are unfinished at the end of the test are cancelled."""
     orders: list[Order] = []
 
     async def start(pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> Order:
@@ -138,7 +138,7 @@ async def begin() -> AsyncIterator[Begin]:
 
 
 @pytest.mark.parametrize("weights", [(1, 2, 3), (1, 1), (0.5, 0.25, 0.25), (1, 9), (5,)])
-async def test_keys_get_shares_by_their_weights(weights: tuple[float, ...]) -> None:
+async def test_keys_are_granted_in_proportion_to_their_weights(weights: tuple[float, ...]) -> None:
     pool = pool_of(*({"weight": weight} for weight in weights))
     grants: Counter[str] = Counter()
     for _ in range(600):
@@ -149,7 +149,7 @@ async def test_keys_get_shares_by_their_weights(weights: tuple[float, ...]) -> N
     assert idle(pool)
 
 
-async def test_a_key_that_was_away_does_not_catch_up() -> None:
+async def test_a_key_that_was_unavailable_gets_no_extra_orders_later() -> None:
     pool = pool_of({}, {})
     one, other = keys_of(pool)
     pool.report(other, KeyRejected("dead"))
@@ -164,12 +164,12 @@ async def test_a_key_that_was_away_does_not_catch_up() -> None:
     assert abs(grants[one.id] - grants[other.id]) <= 2
 
 
-async def test_keys_are_granted_in_the_order_of_the_line(begin: Begin) -> None:
+async def test_keys_are_granted_to_orders_in_the_sequence_of_the_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(5)]
     await holder.end(UpstreamUnavailable("away"))
-    again = await begin(pool, at=holder.place)  # after its refusal, it has its old place
+    again = await begin(pool, at=holder.place)  # after its refusal, the order has its old place
     pool.revive(keys_of(pool)[0])
     await turns()
     for order in [again, *waiting]:
@@ -191,7 +191,7 @@ async def test_a_freed_key_goes_to_a_waiting_order_and_not_to_a_newcomer(begin: 
     await latecomer.leave()
 
 
-async def test_a_key_has_one_open_intent_until_it_is_accepted(begin: Begin) -> None:
+async def test_a_key_has_only_one_open_intent_at_a_time(begin: Begin) -> None:
     pool = pool_of({})
     first, second, third = [await begin(pool) for _ in range(3)]
     assert (second.lease, third.lease) == (None, None)
@@ -221,7 +221,7 @@ async def test_max_concurrent_counts_tasks_that_were_accepted(begin: Begin) -> N
     assert orders[3].served()
 
 
-async def test_submits_per_minute_are_bounded_whenever_orders_end(begin: Begin) -> None:
+async def test_submits_per_minute_are_limited_no_matter_when_orders_end(begin: Begin) -> None:
     pool, start = pool_of({"max_rpm": 3}), now()
     for _ in range(3):
         order = await begin(pool)
@@ -240,7 +240,7 @@ async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate(begin:
     assert now() == 1000.0
 
 
-async def test_calls_that_take_more_than_a_minute_end_while_others_use_the_key(begin: Begin) -> None:
+async def test_a_call_of_more_than_a_minute_may_end_while_another_order_uses_the_key(begin: Begin) -> None:
     pool = KeyPool("openai", QueueBounds(), one_intent=False)
     key = pool.put("0", UpstreamKey(key="token", max_rpm=5, max_concurrent=4))
     async with await acquire(pool, place(), quiet) as lease:
@@ -255,7 +255,7 @@ async def test_calls_that_take_more_than_a_minute_end_while_others_use_the_key(b
     assert idle(pool)
 
 
-async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> None:
+async def test_the_next_order_in_line_gets_a_key_as_soon_as_the_key_is_ready() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, RateLimited("slow down", retry_after=77))
@@ -267,7 +267,7 @@ async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> Non
 # --- Cancelled orders -------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_leaves_the_line_leaves_no_trace(begin: Begin) -> None:
+async def test_an_order_that_is_cancelled_while_it_waits_is_removed_from_the_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(3)]
@@ -283,7 +283,7 @@ async def test_an_order_that_leaves_the_line_leaves_no_trace(begin: Begin) -> No
     assert idle(pool)
 
 
-async def test_an_order_cancelled_at_the_moment_of_its_grant_hands_the_key_on(begin: Begin) -> None:
+async def test_the_key_of_an_order_that_is_cancelled_during_its_grant_goes_to_the_next(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder, granted, behind = [await begin(pool) for _ in range(3)]
     ending = asyncio.create_task(holder.end())
@@ -297,7 +297,7 @@ async def test_an_order_cancelled_at_the_moment_of_its_grant_hands_the_key_on(be
     assert behind.key.tasks == 1
 
 
-async def test_an_order_whose_listener_fails_leaves_no_trace(begin: Begin) -> None:
+async def test_an_order_whose_listener_fails_is_removed_from_the_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -310,7 +310,7 @@ async def test_an_order_whose_listener_fails_leaves_no_trace(begin: Begin) -> No
     assert idle(pool)
 
 
-async def test_a_key_granted_while_its_order_is_notified_of_its_place_is_not_lost(begin: Begin) -> None:
+async def test_a_key_is_returned_if_its_order_is_cancelled_during_a_notification(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -324,7 +324,7 @@ async def test_a_key_granted_while_its_order_is_notified_of_its_place_is_not_los
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_no_grant_is_lost_when_orders_and_faults_come_and_go_at_random(seed: int) -> None:
+async def test_no_grant_is_lost_under_random_orders_cancellations_and_faults(seed: int) -> None:
     dice = random.Random(seed)
     pool = pool_of({"max_concurrent": 2}, {"max_concurrent": 1}, {})
     served = 0
@@ -357,7 +357,7 @@ async def test_no_grant_is_lost_when_orders_and_faults_come_and_go_at_random(see
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rejected_key_is_no_longer_used_and_the_others_serve(begin: Begin) -> None:
+async def test_a_rejected_key_gets_no_more_orders_and_other_keys_serve_them(begin: Begin) -> None:
     pool = pool_of({}, {})
     order = await begin(pool)
     dead = order.key
@@ -370,7 +370,7 @@ async def test_a_rejected_key_is_no_longer_used_and_the_others_serve(begin: Begi
     assert pool.usable
 
 
-async def test_when_the_last_key_is_rejected_all_orders_in_line_are_refused(begin: Begin) -> None:
+async def test_all_orders_in_line_are_refused_when_the_last_key_is_rejected(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(3)]
@@ -390,7 +390,7 @@ async def test_when_the_last_key_is_rejected_all_orders_in_line_are_refused(begi
         assert pool.usable
 
 
-async def test_without_any_key_orders_are_refused_at_once() -> None:
+async def test_orders_are_refused_at_once_if_there_is_no_key() -> None:
     pool = pool_of()
     assert not pool.usable
     with pytest.raises(NoUpstreamKey):
@@ -405,7 +405,7 @@ async def test_without_any_key_orders_are_refused_at_once() -> None:
     ("reported", "configured", "learned"),
     [(2, None, 2), (1, None, 1), (2, 5, 2), (9, 3, 3), (0, None, 1), (-4, None, 1), (None, None, 2), (None, 1, 1)],
 )
-async def test_a_limit_is_learned_but_never_above_the_configured_one_or_below_one(
+async def test_a_learned_limit_is_at_least_one_and_at_most_the_configured_limit(
     begin: Begin, reported: int | None, configured: int | None, learned: int
 ) -> None:
     pool = pool_of({})
@@ -420,7 +420,7 @@ async def test_a_limit_is_learned_but_never_above_the_configured_one_or_below_on
     assert key.rejected is None
 
 
-async def test_a_key_full_of_our_own_tasks_serves_as_soon_as_one_ends(begin: Begin) -> None:
+async def test_a_key_full_of_our_tasks_serves_an_order_as_soon_as_a_task_ends(begin: Begin) -> None:
     pool = pool_of({})
     first, refused = await begin(pool), None
     first.accepted()
@@ -428,7 +428,7 @@ async def test_a_key_full_of_our_own_tasks_serves_as_soon_as_one_ends(begin: Beg
     await refused.end(TooManyTasks("full", limit=1))
     waiting = await begin(pool)
     assert not waiting.served()
-    assert pool._timer is None  # no cooldown: only the end of a task helps
+    assert pool._timer is None  # there is no cooldown, because only the end of a task makes room
     await first.end()
     await turns()
     assert waiting.served()
@@ -469,7 +469,7 @@ async def test_a_key_full_of_foreign_tasks_is_tried_again_after_a_while(begin: B
     ],
     ids=repr,
 )
-async def test_the_effect_of_a_fault_on_its_key_and_on_the_egress(
+async def test_each_fault_cools_down_its_key_or_its_egress_or_neither(
     begin: Begin, fault: Fault, key_cooldown: float, egress_cooldown: float
 ) -> None:
     pool = pool_of({}, {})
@@ -485,7 +485,7 @@ async def test_the_effect_of_a_fault_on_its_key_and_on_the_egress(
         assert max(other.ready_at() - now(), 0) == pytest.approx(cooldown)
 
 
-async def test_an_accepted_order_ends_the_growth_of_cooldowns(begin: Begin) -> None:
+async def test_an_accepted_order_resets_the_number_of_failures(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     for _ in range(9):
@@ -498,7 +498,7 @@ async def test_an_accepted_order_ends_the_growth_of_cooldowns(begin: Begin) -> N
     assert (key.cooldown.failures, direct(pool).cooldown.failures) == (0, 0)
 
 
-async def test_any_other_error_inside_a_lease_returns_the_key() -> None:
+async def test_an_unexpected_error_inside_a_lease_returns_the_key() -> None:
     pool = pool_of({})
     with pytest.raises(ZeroDivisionError):
         async with await acquire(pool, place(), quiet):
@@ -510,7 +510,7 @@ async def test_any_other_error_inside_a_lease_returns_the_key() -> None:
 # --- After a restart --------------------------------------------------------------------------------------------------
 
 
-async def test_resumed_tasks_count_even_above_the_limit_and_hold_new_ones_back(begin: Begin) -> None:
+async def test_resumed_tasks_count_towards_the_limit_even_if_they_exceed_the_limit(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     async with pool.resume(key.id, "a", intent_open=False), pool.resume(key.id, "b", intent_open=False):
@@ -521,10 +521,10 @@ async def test_resumed_tasks_count_even_above_the_limit_and_hold_new_ones_back(b
     assert waiting.served()
 
 
-async def test_a_resumed_open_intent_is_kept_apart_from_any_other(begin: Begin) -> None:
+async def test_a_resumed_open_intent_is_counted_in_addition_to_another_intent(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    early = await begin(pool)  # it got the key before the resumed order did
+    early = await begin(pool)  # this order got the key before the resumed order
     async with pool.resume(key.id, "a", intent_open=True) as lease:
         early.accepted()
         waiting = await begin(pool)
@@ -553,7 +553,7 @@ async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: 
 
 @pytest.mark.parametrize("cooldown", [0.0, 1.0, 61.5, 200.0, MAX_COOLDOWN_SECONDS])
 @pytest.mark.parametrize("waiting", [0, 1, 50, 100_000])
-async def test_retry_after_is_whole_seconds_up_to_a_minute(cooldown: float, waiting: int) -> None:
+async def test_retry_after_is_a_whole_number_of_seconds_up_to_a_minute(cooldown: float, waiting: int) -> None:
     pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, max_orders=40, max_wait_seconds=0.5)
     if cooldown:
         pool.report(keys_of(pool)[0], RateLimited("slow down", retry_after=cooldown))
@@ -585,15 +585,17 @@ async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at
         pool.admit("client", arriving=["client"] * 3)
 
 
-async def test_keys_with_a_long_cooldown_are_left_out_of_the_forecast() -> None:
+async def test_the_forecast_of_waiting_times_ignores_keys_with_a_long_cooldown() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
-    await asyncio.sleep(2)  # a forecast is reused for this time
+    await asyncio.sleep(2)  # a forecast is reused during this time
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(None, 1) == 0
     assert pool.queue.expected_wait(None, 21) == pytest.approx(200)
-    assert pool.queue.expected_wait(None, 200) == pytest.approx(910)  # the others take one each after 800 seconds
+    assert pool.queue.expected_wait(None, 200) == pytest.approx(
+        910
+    )  # the other keys take one order each after 800 seconds
 
 
 async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(begin: Begin) -> None:
@@ -617,10 +619,10 @@ async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(b
     positions = [position for _, position in heard]
     assert positions == sorted(positions, reverse=True)
     assert 1 in positions
-    assert 10 < len(positions) < 40  # of 100 places
+    assert 10 < len(positions) < 40  # out of 100 places
 
 
-async def test_a_successful_call_ends_every_cooldown_of_its_key_except_a_fixed_one() -> None:
+async def test_a_successful_call_ends_every_cooldown_of_its_key_except_a_fixed_cooldown() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, UpstreamUnavailable("away"))
@@ -649,19 +651,19 @@ async def test_a_suspect_key_gets_no_orders_and_orders_in_line_keep_waiting(begi
 # --- Fairness between clients -----------------------------------------------------------------------------------------
 
 
-async def test_one_client_with_hundreds_of_orders_does_not_hold_up_another(begin: Begin) -> None:
+async def test_one_client_with_hundreds_of_orders_does_not_delay_another_client(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_orders_of_client=300)
     holder = await begin(pool, "greedy")
     for _ in range(200):
         await begin(pool, "greedy")
-    pool.admit("modest")  # although the line is longer than any order may wait
+    pool.admit("modest")  # although the orders of the other client will wait too long
     modest = await begin(pool, "modest")
     await holder.end()
     await turns()
     assert modest.served()
 
 
-async def test_clients_with_weights_get_keys_by_their_weights(begin: Begin) -> None:
+async def test_clients_get_keys_in_proportion_to_their_weights(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, weights={"two": 2})
     orders = [await begin(pool, client) for client in ("one", "two") for _ in range(30)]
     counts: Counter[str] = Counter()
@@ -673,7 +675,7 @@ async def test_clients_with_weights_get_keys_by_their_weights(begin: Begin) -> N
     assert abs(counts["two"] - 20) <= 1
 
 
-async def test_a_client_has_a_bound_of_its_own(begin: Begin) -> None:
+async def test_the_number_of_waiting_orders_of_each_client_is_limited(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_orders=10, max_orders_of_client=3, max_wait_seconds=1e9)
     for _ in range(4):
         pool.admit("greedy")
@@ -686,7 +688,7 @@ async def test_a_client_has_a_bound_of_its_own(begin: Begin) -> None:
 # --- Probes of rate-limited keys, and remembered health ---------------------------------------------------------------
 
 
-async def test_a_rate_limited_key_gets_no_order_before_a_free_call_succeeds(begin: Begin) -> None:
+async def test_a_rate_limited_key_gets_no_order_before_a_probe_succeeds(begin: Begin) -> None:
     pool = pool_of({})
     probed: list[tuple[float, Key]] = []
     pool.on_unproven = lambda key: probed.append((now(), key))
@@ -747,7 +749,7 @@ async def test_an_added_key_serves_waiting_orders_at_once(begin: Begin) -> None:
     assert waiting.key.id == "new"
 
 
-async def test_a_changed_key_takes_effect_at_once_and_keeps_its_tasks(begin: Begin) -> None:
+async def test_a_change_of_a_key_takes_effect_at_once_and_its_tasks_continue(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     first, second, third = [await begin(pool) for _ in range(3)]
@@ -762,7 +764,7 @@ async def test_a_changed_key_takes_effect_at_once_and_keeps_its_tasks(begin: Beg
     assert key.tasks == 2
 
 
-async def test_a_smaller_rate_counts_orders_that_were_sent_before(begin: Begin) -> None:
+async def test_a_reduced_rate_limit_counts_orders_that_were_sent_before_the_change(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 5})
     (key,) = keys_of(pool)
     for _ in range(4):
@@ -774,7 +776,7 @@ async def test_a_smaller_rate_counts_orders_that_were_sent_before(begin: Begin) 
     assert now() == 1000 + MINUTE
 
 
-async def test_a_rate_that_was_small_for_a_moment_still_counts_all_sent_orders(begin: Begin) -> None:
+async def test_a_rate_limit_that_was_briefly_reduced_still_counts_all_sent_orders(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 3})
     for _ in range(3):
         await (await begin(pool)).end()
@@ -787,7 +789,7 @@ async def test_a_rate_that_was_small_for_a_moment_still_counts_all_sent_orders(b
     assert waiting.served()
 
 
-async def test_a_new_token_ends_the_quarantine_of_the_old_one(begin: Begin) -> None:
+async def test_a_rejected_key_is_used_again_after_it_gets_a_new_token(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, KeyRejected("dead"))
@@ -798,7 +800,7 @@ async def test_a_new_token_ends_the_quarantine_of_the_old_one(begin: Begin) -> N
     assert (await begin(pool)).key.token == "another"
 
 
-async def test_a_removed_key_serves_its_tasks_to_their_end_and_then_disappears(begin: Begin) -> None:
+async def test_a_removed_key_gets_no_orders_and_disappears_after_its_last_task(begin: Begin) -> None:
     pool = pool_of({}, {})
     order = await begin(pool)
     removed = order.key
@@ -814,11 +816,11 @@ async def test_a_removed_key_serves_its_tasks_to_their_end_and_then_disappears(b
 # --- Egresses ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_uses_its_next_egress_and_returns_to_the_first() -> None:
+async def test_a_key_uses_its_next_egress_during_a_cooldown_of_the_first() -> None:
     proxy = "http://127.0.0.1:1"
     pool = pool_of({"proxy": f"{proxy},direct"}, {"proxy": proxy})
     both, only = keys_of(pool)
-    assert both.egresses[0] is only.egresses[0]  # one proxy has one health
+    assert both.egresses[0] is only.egresses[0]  # keys with the same proxy share its health
     names = [both.egress(now()).name]
     pool.report(both, EgressFault("challenge", egress=pool.account(both).egress))
     names.append(both.egress(now()).name)
@@ -828,7 +830,7 @@ async def test_a_key_uses_its_next_egress_and_returns_to_the_first() -> None:
     assert names == [proxy, "direct", proxy]
 
 
-async def test_a_success_through_one_egress_ends_no_cooldown_of_another() -> None:
+async def test_a_success_through_one_egress_does_not_end_the_cooldown_of_another() -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"})
     (key,) = keys_of(pool)
     first, second = key.egresses
@@ -837,13 +839,13 @@ async def test_a_success_through_one_egress_ends_no_cooldown_of_another() -> Non
         used = pool.account(key)
         assert used.egress is second.proxy
         await asyncio.sleep(first.cooldown.until - now())
-        pool.succeeded(key, used)  # by a call that began while the first egress was cooling down
+        pool.succeeded(key, used)  # a call that began during the cooldown of the first egress
     assert first.cooldown.failures == 3
     pool.succeeded(key, Account(key.id, key.token, first.proxy))
     assert first.cooldown.failures == 0
 
 
-async def test_when_an_egress_works_again_all_of_its_keys_are_used_again(begin: Begin) -> None:
+async def test_all_keys_of_an_egress_are_used_again_once_the_egress_works(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, {"max_concurrent": 1})
     one, other = keys_of(pool)
     for _ in range(5):

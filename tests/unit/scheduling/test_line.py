@@ -41,7 +41,7 @@ def test_orders_of_one_client_are_served_in_order_of_arrival() -> None:
     assert len(line) == 0
 
 
-def test_a_clients_first_order_is_next_even_after_many_of_another_client() -> None:
+def test_the_first_order_of_a_client_is_served_soon_despite_a_flood_of_another() -> None:
     line = line_of()
     come(line, "greedy", 500)
     served(line, 10)
@@ -59,7 +59,7 @@ def test_clients_that_always_have_orders_share_keys_by_their_weights(weights: Cl
         assert abs(counts[client] - 1200 * weight / sum(weights.values())) <= 2
 
 
-def test_a_client_that_was_away_does_not_catch_up() -> None:
+def test_a_client_that_was_inactive_gets_no_extra_turns_later() -> None:
     line = line_of()
     come(line, "one", 200)
     served(line, 100)
@@ -68,7 +68,7 @@ def test_a_client_that_was_away_does_not_catch_up() -> None:
     assert max(len(list(run)) for _, run in itertools.groupby(turns)) <= 2
 
 
-def test_an_order_that_lines_up_again_gets_its_old_place() -> None:
+def test_an_order_that_returns_to_the_line_gets_its_old_place() -> None:
     line = line_of()
     places = come(line, "one", 4)
     first, second = pop(line), pop(line)
@@ -77,7 +77,7 @@ def test_an_order_that_lines_up_again_gets_its_old_place() -> None:
     assert served(line, 4) == [place.generation_id for place in places]
 
 
-def test_the_line_is_listed_in_the_order_in_which_it_is_served() -> None:
+def test_orders_are_listed_in_the_sequence_in_which_they_are_served() -> None:
     line = line_of({"two": 2})
     come(line, "one", 20)
     come(line, "two", 20)
@@ -96,7 +96,7 @@ def step_sequences(draw: st.DrawFn) -> list[tuple[str, int]]:
 
 @settings(deadline=None)
 @given(step_sequences())
-def test_no_order_is_lost_or_served_twice_whatever_happens(story: list[tuple[str, int]]) -> None:
+def test_no_order_is_lost_or_served_twice_in_any_sequence_of_steps(story: list[tuple[str, int]]) -> None:
     line = line_of({"b": 3})
     waiting: list[Place[str]] = []
     popped: list[Place[str]] = []
@@ -118,7 +118,7 @@ def test_no_order_is_lost_or_served_twice_whatever_happens(story: list[tuple[str
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 20))
-def test_the_predicted_place_of_an_order_is_the_place_that_it_gets(one: int, two: int, gone: int) -> None:
+def test_an_order_gets_the_place_in_line_that_was_predicted(one: int, two: int, gone: int) -> None:
     line = line_of({"two": 2})
     come(line, "one", one)
     come(line, "two", two)

@@ -1,4 +1,4 @@
-"""Keys that serve some models only: which orders they get, and that none waits for the wrong key. Time is virtual."""
+"""Keys that serve only some models get the right orders, and no order waits for a wrong key. Time is virtual."""
 
 import asyncio
 from collections import Counter
@@ -40,7 +40,7 @@ def change(pool: KeyPool, key: Key, **fields: Any) -> None:
 # --- Which order gets which key ---------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_no_free_key_serves_does_not_hold_up_those_behind_it(begin: Begin) -> None:
+async def test_an_order_that_no_free_key_serves_does_not_delay_the_orders_behind_it(begin: Begin) -> None:
     pool = pool_of(only("fox"), only("hare"))
     fox, hare = keys_of(pool)
     orders = [await begin(pool, at=place(model)) for model in ("fox", "fox", "hare")]
@@ -51,7 +51,7 @@ async def test_an_order_that_no_free_key_serves_does_not_hold_up_those_behind_it
     assert orders[1].key is fox
 
 
-async def test_a_key_for_all_models_takes_the_first_order_whatever_it_is_for(begin: Begin) -> None:
+async def test_a_key_for_all_models_takes_the_first_order_of_any_model(begin: Begin) -> None:
     pool = pool_of(only(), only("hare"))
     everything, hare = keys_of(pool)
     holders = [await begin(pool, at=place("fox")), await begin(pool, at=place("hare"))]
@@ -112,7 +112,7 @@ async def test_a_key_serves_other_orders_as_soon_as_its_models_change(begin: Beg
     pool.admit("client", model="owl")
 
 
-async def test_orders_keep_waiting_while_the_only_key_for_them_changes_its_other_models(begin: Begin) -> None:
+async def test_orders_keep_waiting_when_their_only_key_changes_its_other_models(begin: Begin) -> None:
     pool = pool_of(only("fox"))
     (key,) = keys_of(pool)
     holder, waiting = await begin(pool, at=place("fox")), await begin(pool, at=place("fox"))
@@ -159,7 +159,7 @@ async def test_the_forecast_for_a_model_counts_only_keys_and_orders_of_that_mode
 
 
 async def serve_one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, str], int]:
-    """Make orders while every key is free; returns how many of a model each key got."""
+    """Place one order after the other; returns the number of orders by key and model."""
     counts: Counter[tuple[str, str]] = Counter()
     for model in models:
         async with await acquire(pool, place(model), quiet) as lease:
@@ -169,13 +169,13 @@ async def serve_one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, 
     return counts
 
 
-async def test_keys_of_one_model_share_its_orders_by_their_weights_whatever_else_they_serve() -> None:
+async def test_keys_share_the_orders_of_a_model_by_their_weights() -> None:
     pool = pool_of(only("fox"), only(weight=2), only("fox", "hare", weight=3))
     counts = await serve_one_by_one(pool, ["fox"] * 600)
     assert [counts[str(number), "fox"] for number in range(3)] == pytest.approx([100, 200, 300], abs=3)
 
 
-async def test_a_key_that_was_away_does_not_catch_up_on_the_orders_of_its_models() -> None:
+async def test_a_key_that_was_disabled_gets_no_extra_orders_of_its_models_later() -> None:
     pool = pool_of(only("fox"), only(), only("hare"))
     fox, *_ = keys_of(pool)
     change(pool, fox, enabled=False)
@@ -185,7 +185,7 @@ async def test_a_key_that_was_away_does_not_catch_up_on_the_orders_of_its_models
     assert counts["0", "fox"] == pytest.approx(10, abs=2)
 
 
-async def test_keys_share_by_their_weights_as_far_as_the_models_of_the_orders_allow() -> None:
+async def test_keys_for_different_models_share_mixed_orders_by_their_weights() -> None:
     pool = pool_of(only("fox"), only("hare"), only("fox", "hare", weight=2))
     dice = Random(7)
     counts = await serve_one_by_one(pool, [dice.choice(["fox", "hare"]) for _ in range(4000)])
@@ -207,7 +207,7 @@ def add_orders(pool: KeyPool, *groups: tuple[str, str, int]) -> list[Place[Lease
 
 
 def served_first(orders: list[Place[Lease]], count: int) -> list[Place[Lease]]:
-    """End orders in the sequence in which they got a key; returns them in that sequence."""
+    """End orders in the sequence in which they got a key; returns the orders in this sequence."""
     served: dict[Place[Lease], None] = {}
     for ended in range(count):
         served |= dict.fromkeys(each for each in orders if each.grant is not None)
@@ -223,7 +223,7 @@ async def test_a_flood_for_one_model_does_not_starve_other_clients() -> None:
     assert {"modest", "other"} <= {each.client for each in served_first(orders, 8)}
 
 
-async def test_clients_share_the_keys_of_a_model_by_their_weights_whatever_else_is_ordered() -> None:
+async def test_clients_share_the_keys_of_a_model_by_their_weights() -> None:
     pool = pool_of(only("fox"), *[only("hare")] * 5, weights={"two": 2})
     orders = add_orders(pool, ("other", "hare", 500), ("one", "fox", 100), ("two", "fox", 100))
     foxes = [each.client for each in served_first(orders, 500) if each.model == "fox"]
@@ -243,12 +243,12 @@ async def test_a_client_gets_no_credit_for_the_time_in_which_no_key_served_its_m
     assert Counter(each.client for each in later)["b"] == pytest.approx(10, abs=1)
 
 
-# --- Whatever happens -------------------------------------------------------------------------------------------------
+# --- Any sequence of steps --------------------------------------------------------------------------------------------
 
 
 @dataclass
 class World:
-    """A pool, and all orders that hold its keys or wait for them."""
+    """A pool, and all orders that use its keys or wait for a key."""
 
     pool: KeyPool
     dice: Random
@@ -292,8 +292,10 @@ class World:
         in_service = [key for key in keys_of(self.pool) if key.in_service]
         for each in self.waiting:
             able = [key for key in in_service if serves(key, each)]
-            assert able, "an order waits that no key is left for"
-            assert all(key.ready_at() > self.pool.now for key in able), "a key is idle that serves an order in line"
+            assert able, "an order waits, although no key serves its model"
+            assert all(key.ready_at() > self.pool.now for key in able), (
+                "a key is idle, although it serves an order in line"
+            )
         assert len(self.pool.queue) == len(self.waiting)
         assert self.pool.queue.waiting == dict(Counter(each.client for each in self.waiting))
         assert Counter(key for key in keys_of(self.pool) for _ in range(key.tasks)) == Counter(
@@ -310,7 +312,7 @@ STEPS = ("come", "come", "come", "leave", "accept", "end", "end", "change", "rev
 
 @settings(deadline=None)
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=150), keys=st.integers(1, 5), seed=st.integers(0, 2**16))
-def test_no_key_stays_idle_and_no_order_is_lost_or_misplaced_whatever_happens(
+def test_no_key_stays_idle_and_no_order_is_lost_in_any_sequence_of_steps(
     steps: list[str], keys: int, seed: int
 ) -> None:
     async def story() -> None:

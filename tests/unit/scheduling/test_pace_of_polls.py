@@ -19,7 +19,7 @@ INTERVAL, PATIENCE = 1.0, 1800.0
 
 
 class NeverDone:
-    """A back end whose tasks run for ever; `polls` are the times at which it was polled, and the tasks."""
+    """A back end whose tasks never end. `polls` has the time and the tasks of each poll."""
 
     def __init__(self) -> None:
         self.polls: list[tuple[float, list[str]]] = []
@@ -119,7 +119,7 @@ class Failing(NeverDone):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Fault) else "",
 )
-async def test_polls_that_fail_become_rare_but_soon_notice_that_a_server_is_back(fault: Fault, longest: float) -> None:
+async def test_the_interval_between_polls_that_fail_grows_up_to_a_limit(fault: Fault, longest: float) -> None:
     back_end, pool = Failing(fault), pool_of({})
     watcher = TaskWatcher(cast("Upstream", back_end), pool, interval=INTERVAL, patience=PATIENCE)
     following = asyncio.create_task(follow(watcher, keys_of(pool)[0], "lost"))

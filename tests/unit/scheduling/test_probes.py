@@ -1,4 +1,4 @@
-"""Probes: the free calls by which a key proves that it works. Time is virtual."""
+"""Probes: free calls that test whether a key works. Time is virtual."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from tests.unit.scheduling.test_key_pool import Order, turns
 
 
 class BackEnd:
-    """Answers a probe when `answers` is set, with an error if there is one."""
+    """A back end that answers a probe once `answers` is set, and that raises `error` unless it is None."""
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A limit that was learned grows back while it is used. Time is virtual."""
+"""A learned limit of tasks grows again while tasks reach the limit. Time is virtual."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def learn(pool: KeyPool, begin: Begin, limit: int) -> None:
 
 
 async def use(pool: KeyPool, begin: Begin, tasks: int) -> None:
-    """Let so many orders be accepted at once, and end."""
+    """Let `tasks` orders be accepted at the same time, and then end."""
     orders = []
     for _ in range(tasks):
         orders.append(await begin(pool))
@@ -31,7 +31,7 @@ async def use(pool: KeyPool, begin: Begin, tasks: int) -> None:
         await order.end()
 
 
-async def test_a_learned_limit_that_is_used_grows_by_one_after_a_time_without_a_refusal(begin: Begin) -> None:
+async def test_a_learned_limit_that_is_reached_grows_by_one_after_a_time_without_refusals(begin: Begin) -> None:
     pool, noted = pool_of({}), []
     (key,) = keys_of(pool)
     await learn(pool, begin, 2)
@@ -44,12 +44,12 @@ async def test_a_learned_limit_that_is_used_grows_by_one_after_a_time_without_a_
         await use(pool, begin, limit - 1)
         assert key.limit == limit
         await use(pool, begin, limit)
-        assert key.limit == limit  # not before the time has passed again
+        assert key.limit == limit  # the limit does not grow before the time has passed again
         await asyncio.sleep(GROWTH_SECONDS)
     assert noted == [3, 4, 5]  # the state that survives a restart
 
 
-async def test_a_refusal_restarts_the_time(begin: Begin) -> None:
+async def test_a_refusal_restarts_the_time_until_a_learned_limit_grows(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     await learn(pool, begin, 2)
@@ -73,7 +73,7 @@ async def test_a_limit_that_is_not_reached_does_not_grow(begin: Begin) -> None:
     assert key.limit == 2
 
 
-async def test_a_limit_never_grows_above_the_configured_one(begin: Begin) -> None:
+async def test_a_learned_limit_never_grows_above_the_configured_limit(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     await learn(pool, begin, 2)

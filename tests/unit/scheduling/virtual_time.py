@@ -6,7 +6,7 @@ from typing import Any
 
 
 class _ImpatientSelector(selectors.DefaultSelector):
-    """Checks the sockets without waiting: the time that a loop would wait passes at once."""
+    """A selector that checks sockets without waiting, and adds the time that a loop would have waited to `now`."""
 
     now = 1000.0
 
@@ -18,7 +18,7 @@ class _ImpatientSelector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """For code that uses no threads and no sockets."""
+    """An event loop for code that uses no threads and no sockets."""
 
     def __init__(self) -> None:
         self._impatient = _ImpatientSelector()

@@ -31,16 +31,16 @@ def difference(one: bytes, other: bytes) -> float:
 
 @pytest.mark.parametrize("size", [(720, 480), (480, 480), (480, 720), (64, 64), (1792, 1024), (2048, 64)])
 @pytest.mark.parametrize("is_remix", [False, True])
-def test_an_image_is_a_png_of_exactly_the_size_ordered(size: tuple[int, int], is_remix: bool) -> None:
+def test_an_image_is_a_png_of_exactly_the_requested_size(size: tuple[int, int], is_remix: bool) -> None:
     data = draw(Sketch(CHINESE * 3, 1, 1, *size, is_remix=is_remix))
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size) == ("PNG", size)
 
 
 def contrast_of_letters(image: Image.Image, text: str, size: int) -> float:
-    """How much brighter the letters of a text are than their surroundings, at the place where they fit best: 0 to 255.
+    """The contrast of a text's letters with their surroundings, at the place where the text fits best: 0 to 255.
 
-    For a text that is in the image it is 170 or more, for others less than 120.
+    The contrast is 170 or more for a text that is in the image, and less than 120 for any other text.
     """
     mask = Image.frombytes("L", (face := font(size).getmask(text)).size, bytes(face))
     letters, ground = mask.point(lambda ink: 255 * (ink > 200)), mask.point(lambda ink: 255 * (ink < 20))
@@ -55,7 +55,7 @@ def contrast_of_letters(image: Image.Image, text: str, size: int) -> float:
 
 @pytest.mark.parametrize("is_remix", [False, True])
 @pytest.mark.parametrize("size", [(64, 64), (64, 2048), (2048, 64), (720, 480)])
-def test_every_image_has_a_small_mark_that_can_be_read(size: tuple[int, int], is_remix: bool) -> None:
+def test_every_image_has_a_small_legible_mark(size: tuple[int, int], is_remix: bool) -> None:
     short = min(size)
     image = opened(draw(Sketch("a boat", 1, 4, *size, is_remix=is_remix)))
     corner = image.convert("L").crop((0, 0, max(60, short // 4), max(22, short // 10)))
@@ -139,9 +139,9 @@ def _claiming(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("upload", "message"),
     [
-        (b"", "no PNG"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no PNG"),
-        (encoded(Image.new("RGB", (9, 9)), "BMP"), "no PNG"),
+        (b"", "not a PNG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG"),
+        (encoded(Image.new("RGB", (9, 9)), "BMP"), "not a PNG"),
         (_claiming(MAX_PIXELS // 1000 + 1, 1000), "more than"),
         (_claiming(30_000, 30_000), "more than"),
         (encoded(Image.effect_noise((200, 200), 80))[:5000], "damaged"),

@@ -44,7 +44,7 @@ def states(engine: Engine, task: Task, clock: Clock, ages: list[float]) -> list[
     return seen
 
 
-def test_a_task_is_preprocessed_queued_run_and_succeeds(clock: Clock) -> None:
+def test_a_task_is_preprocessed_queued_and_run_before_it_succeeds(clock: Clock) -> None:
     engine = service(clock, queue_seconds=10, seconds=20)
     seen = states(engine, engine.register("k", ORDER), clock, [0, 1.9, 2, 9.9, 10, 29.9, 30, 1000])
     assert [state.status for state in seen] == [
@@ -79,13 +79,13 @@ def test_progress_has_the_configured_form(clock: Clock, shape: str, expected: li
     assert [state.progress for state in seen] == expected
 
 
-def test_progress_can_count_to_a_hundred(clock: Clock) -> None:
+def test_progress_can_be_given_in_percent(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=100, progress_scale="percent")
     seen = states(engine, engine.register("k", ORDER), clock, [50, 100])
     assert [state.progress for state in seen] == [50, 100]
 
 
-def test_jitter_stretches_a_run_by_its_share(clock: Clock) -> None:
+def test_jitter_extends_a_run_by_the_configured_fraction(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=10, jitter=0.2)
     assert engine.register("k", ORDER).run_seconds == pytest.approx(12)
 
@@ -141,7 +141,7 @@ def test_the_number_of_unfinished_tasks_of_a_token_is_limited(clock: Clock) -> N
     assert engine.peaks.overall == 3
 
 
-def test_the_rate_limit_holds_in_every_sliding_minute(clock: Clock) -> None:
+def test_the_rate_limit_applies_to_every_sliding_minute(clock: Clock) -> None:
     engine = service(clock, rpm=2)
     clock.forward(59)
     engine.register("k", ORDER)
@@ -168,7 +168,7 @@ def test_an_upload_of_another_account_is_refused(clock: Clock) -> None:
     assert (refused.value.status, refused.value.code) == (400, "media_not_found")
 
 
-def test_a_task_can_vanish_for_a_while_or_for_good(clock: Clock) -> None:
+def test_a_task_can_vanish_temporarily_or_permanently(clock: Clock) -> None:
     engine = service(clock)
     for_a_while = engine.register("k", ORDER, Fate(hidden_after=10, hidden_seconds=60))
     for_good = engine.register("k", ORDER, Fate(hidden_after=10, hidden_seconds=math.inf, hidden_alone_too=False))
@@ -180,7 +180,7 @@ def test_a_task_can_vanish_for_a_while_or_for_good(clock: Clock) -> None:
     assert engine.task(for_good.id, "k") is for_good
 
 
-def test_a_task_that_never_finishes_stays_short_of_the_end(clock: Clock) -> None:
+def test_the_progress_of_a_task_that_never_finishes_stays_below_one(clock: Clock) -> None:
     engine = service(clock, max_concurrent=1)
     task = engine.register("k", ORDER, Fate(finishes=False))
     clock.forward(1e6)
@@ -189,7 +189,7 @@ def test_a_task_that_never_finishes_stays_short_of_the_end(clock: Clock) -> None
         engine.register("k", ORDER)
 
 
-def test_a_failure_comes_at_the_end_of_the_run(clock: Clock) -> None:
+def test_a_task_with_an_ordered_failure_fails_at_the_end_of_its_run(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=10)
     task = engine.register("k", ORDER, Fate(failure=Failure("rejected", "why")))
     seen = states(engine, task, clock, [5, 10])
@@ -202,7 +202,7 @@ def test_an_unknown_status_word_can_replace_running(clock: Clock) -> None:
     assert [state.status for state in states(engine, task, clock, [5, 10])] == ["calibrating", "succeeded"]
 
 
-def test_finished_tasks_and_uploads_beyond_the_caps_are_forgotten(
+def test_finished_tasks_and_uploads_beyond_the_limits_are_removed(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "FINISHED_TASKS_KEPT", 3)
@@ -219,7 +219,7 @@ def test_finished_tasks_and_uploads_beyond_the_caps_are_forgotten(
     assert [engine.upload(upload.id, "k") for upload in uploads] == [None, *uploads[1:]]
 
 
-def test_an_account_whose_tasks_were_all_forgotten_can_start_again(
+def test_an_account_can_place_orders_after_all_of_its_tasks_were_removed(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "FINISHED_TASKS_KEPT", 0)
@@ -235,6 +235,6 @@ def test_an_account_whose_tasks_were_all_forgotten_can_start_again(
     "wrong",
     [{"seconds": -1}, {"jitter": 1.5}, {"progress": "sudden"}, {"page_limit": 0}, {"media_ttl": math.inf}],
 )
-def test_options_that_make_no_sense_are_refused_by_name(wrong: dict[str, float | str]) -> None:
+def test_the_error_about_an_invalid_option_contains_its_name(wrong: dict[str, float | str]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SimulatorOptions(**wrong)  # type: ignore[arg-type]

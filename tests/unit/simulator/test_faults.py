@@ -1,4 +1,4 @@
-"""Which rule strikes which call, and which fault orders are valid."""
+"""The calls to which a rule for a fault applies, and the requests for faults that are valid."""
 
 import math
 from typing import Any
@@ -19,13 +19,13 @@ def struck(book: FaultBook, call: Call) -> Rule | None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_fault_can_be_ordered_by_its_name_alone(name: str) -> None:
+def test_every_fault_can_be_requested_by_its_name_alone(name: str) -> None:
     rule = FaultBook().add({"fault": name})
     assert rule.described()["fault"] == name
     assert rule.matches(Call(KINDS[name].endpoints[0], "k", "a boat"))
 
 
-def test_a_rule_strikes_as_often_as_it_was_ordered() -> None:
+def test_a_rule_applies_as_many_times_as_requested() -> None:
     book = FaultBook()
     book.add({"fault": "drop", "times": 2})
     assert [bool(struck(book, Call("list", "k"))) for _ in range(3)] == [True, True, False]
@@ -33,13 +33,13 @@ def test_a_rule_strikes_as_often_as_it_was_ordered() -> None:
     assert book.struck == {"drop": 2}
 
 
-def test_a_rule_without_times_strikes_for_ever() -> None:
+def test_a_rule_without_times_applies_to_every_call() -> None:
     book = FaultBook()
     book.add({"fault": "drop"})
     assert all(struck(book, Call("list", "k")) for _ in range(50))
 
 
-def test_a_rule_lets_calls_pass_before_it_strikes() -> None:
+def test_a_rule_can_skip_calls_before_it_applies() -> None:
     book = FaultBook()
     book.add({"fault": "drop", "times": 1, "skip": 2})
     assert [bool(struck(book, Call("list", "k"))) for _ in range(4)] == [False, False, True, False]
@@ -59,13 +59,13 @@ def test_a_rule_lets_calls_pass_before_it_strikes() -> None:
         ({"endpoint": "media"}, Call("media", "k"), True),
     ],
 )
-def test_a_rule_strikes_only_matching_calls(narrowed: dict[str, str], call: Call, expected: bool) -> None:
+def test_a_rule_applies_only_to_matching_calls(narrowed: dict[str, str], call: Call, expected: bool) -> None:
     book = FaultBook()
     book.add({"fault": "drop", **narrowed})
     assert (book.answer_rule(call) is not None) is expected
 
 
-def test_the_first_rule_that_matches_strikes() -> None:
+def test_the_first_matching_rule_applies() -> None:
     book = FaultBook()
     first = book.add({"fault": "html", "endpoint": "list"})
     book.add({"fault": "drop"})
@@ -94,13 +94,13 @@ def test_a_submit_can_get_both_a_fate_and_a_faulty_answer() -> None:
         ({"fault": "server_error", "registered": "yes"}, "registered of server_error must be true or false"),
         ({"fault": "challenge", "status": 200}, "status of challenge must be one of: 403, 429, 503"),
         ({"fault": "hang", "seconds": -1}, "seconds of hang"),
-        ({"fault": "forbidden", "code": ""}, "code of forbidden must be a text"),
+        ({"fault": "forbidden", "code": ""}, "code of forbidden must be a string that is not empty"),
         ({"fault": "drop", "times": 0}, "times must be a whole number"),
         ({"fault": "drop", "skip": True}, "skip must be a whole number"),
-        ({"fault": "drop", "token": 7}, "token must be a text"),
+        ({"fault": "drop", "token": 7}, "token must be a string"),
     ],
 )
-def test_an_invalid_fault_order_is_refused_with_the_reason(order: Any, message: str) -> None:
+def test_an_invalid_request_for_a_fault_is_refused_with_the_reason(order: Any, message: str) -> None:
     book = FaultBook()
     with pytest.raises(Refusal) as refused:
         book.add(order)
@@ -109,7 +109,7 @@ def test_an_invalid_fault_order_is_refused_with_the_reason(order: Any, message: 
     assert book.rules() == []
 
 
-def test_several_fault_orders_are_all_refused_if_one_is_wrong() -> None:
+def test_several_requests_for_faults_are_all_refused_if_one_is_invalid() -> None:
     book = FaultBook()
     with pytest.raises(Refusal):
         book.add_all([{"fault": "drop"}, {"fault": "explode"}])
@@ -118,15 +118,15 @@ def test_several_fault_orders_are_all_refused_if_one_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.is_fate])
-def test_every_fate_differs_from_an_ordinary_course(name: str) -> None:
+def test_every_fate_differs_from_the_course_of_an_ordinary_task(name: str) -> None:
     assert fate_of(FaultBook().add({"fault": name})) != fate_of(None)
 
 
-def test_a_task_that_vanishes_without_seconds_never_returns() -> None:
+def test_a_task_vanishes_permanently_if_no_seconds_are_given() -> None:
     assert fate_of(FaultBook().add({"fault": "vanish"})).hidden_seconds == math.inf
 
 
-def test_the_reason_of_a_moderated_task_is_misleading_on_purpose() -> None:
+def test_the_reason_of_a_moderated_task_is_deliberately_misleading() -> None:
     failure = fate_of(FaultBook().add({"fault": "moderation", "code": "violence"})).failure
     assert failure is not None
     assert failure.moderation_code == "violence"

@@ -1,4 +1,4 @@
-"""Which orders the service accepts."""
+"""The orders that the simulated service accepts."""
 
 from typing import Any
 
