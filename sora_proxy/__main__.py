@@ -13,6 +13,7 @@ import functools
 import gc
 import os
 import resource
+import signal
 from collections.abc import Sequence
 
 import structlog
@@ -20,7 +21,6 @@ from aiohttp import web
 
 from sora_proxy import __version__
 from sora_proxy.api.banner import Place, banner
-from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.serving import serve
 from sora_proxy.app import BACKEND_CHOICE, create_app
 from sora_proxy.errors import ConfigurationError
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve() -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server handles it, and when it has stopped
     try:
         settings = load_settings()
         _tune_process()
@@ -98,11 +99,10 @@ def _tune_process() -> None:
     gc.freeze()
 
 
-def _announce(app: web.Application, port: int) -> None:
-    settings, choice = app[SETTINGS].current, app[BACKEND_CHOICE]
-    host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
-    urls = [f"http://{f'[{host}]' if ':' in host else host}:{port}"]
-    print(banner(app, urls, choice.why_simulated if choice.simulated else None, Place.here()), flush=True)
+def _announce(app: web.Application, addresses: Sequence[str]) -> None:
+    """Print the banner. An address is a URL, or `unix:/PATH`."""
+    choice = app[BACKEND_CHOICE]
+    print(banner(app, addresses, choice.why_simulated if choice.simulated else None, Place.here()), flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from sora_proxy.api.context import (
     BACKGROUND,
     CONVERSATIONS,
     IDEMPOTENCY,
+    KEY_SOURCE,
     MODELS,
     READERS,
     RETENTION,
@@ -85,7 +86,7 @@ class Program:
         self.grace = settings.shutdown_grace
         self.threads, self.background = BlockingPool(), Background()
         self.database = Database(database_path_of(settings), self.threads)
-        source = KeySource(settings, self.threads)
+        self.key_source = source = KeySource(settings, self.threads)
         entries = source.read()
         # The choice of the back end depends on the settings, the stored back ends and keys, and the key file.
         peek = self.database.peek
@@ -149,6 +150,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[LOGIN_LIMIT] = LoginLimit()
     app[THREADS] = program.threads
     app[BACKGROUND] = program.background
+    app[KEY_SOURCE] = program.key_source
     app[LARGE_BODY_SLOTS] = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
     app[BACKEND_CHOICE] = program.choice
     app[BACKENDS_IN_USE] = program.backends

@@ -14,6 +14,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # the wait before a loop that died is restarted
+MANY_DEATHS = 5  # in a row; they take half a minute
 T = TypeVar("T")
 Loop = Callable[[], Coroutine[Any, Any, object]]
 
@@ -65,8 +66,8 @@ class Background:
     """Keeps loops running. A loop that returns is finished; a loop that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: the names of loops that died and have not been running again for long enough.
-        self._dead: set[str] = set()
+        # All the mutable state: how often loops died in a row that have not been running again for long enough.
+        self._dead: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<Background, dead: {', '.join(self.dead) or 'none'}>"
@@ -75,6 +76,11 @@ class Background:
     def dead(self) -> list[str]:
         """The loops that died. A loop is removed once it has run again for as long as its next pause would be."""
         return sorted(self._dead)
+
+    @property
+    def failing(self) -> list[str]:
+        """The names of those that have died again and again."""
+        return [name for name in self.dead if self._dead[name] >= MANY_DEATHS]
 
     @contextlib.asynccontextmanager
     async def running(self, **loops: Loop) -> AsyncIterator[None]:
@@ -96,7 +102,7 @@ class Background:
             try:
                 await asyncio.wait([task], timeout=pause if name in self._dead else None)
                 if not task.done():
-                    self._dead.discard(name)
+                    self._dead.pop(name, None)
                     await asyncio.wait([task])
             except asyncio.CancelledError:
                 task.cancel()
@@ -108,6 +114,6 @@ class Background:
                 pause = FIRST_PAUSE_SECONDS
             error = None if task.cancelled() else task.exception()
             log.error("background loop crashed", loop=name, restart_seconds=pause, exc_info=error)
-            self._dead.add(name)
+            self._dead[name] = self._dead.get(name, 0) + 1
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)

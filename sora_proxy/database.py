@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 BUSY_SECONDS = 30
 CHECK_SECONDS = 3.0  # the limit on the check at startup; enough for a few gigabytes
 PROBE_SECONDS = 2.0
+MOVED = "the database's files were moved or removed"
 T = TypeVar("T")
 
 metadata = sa.MetaData()
@@ -100,17 +101,18 @@ class Database:
         # The write is committed even if its caller is cancelled.
         await asyncio.shield(done)
 
-    async def writable(self) -> bool:
-        """Whether a write would succeed now. If the last write failed, another write is tried; otherwise only the
-        files are checked."""
+    async def check_writable(self) -> None:
+        """Check that a write would succeed now. If the last write failed, another write is tried; otherwise only the
+        files are checked. Raises StorageUnavailable."""
         if not self._refused:
-            return await self._threads.run(Work.store_read, lambda: self._file.in_place)
+            if not await self._threads.run(Work.store_read, lambda: self._file.in_place):
+                raise StorageUnavailable(MOVED)
+            return
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.write(lambda connection: connection.execute(starts.update().values(number=starts.c.number)))
-        except (StorageUnavailable, TimeoutError):
-            return False
-        return True
+        except TimeoutError:
+            raise StorageUnavailable("the database does not answer") from None
 
     async def _commit_all(self) -> None:
         while self._waiting:
@@ -133,7 +135,7 @@ class Database:
     def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
         """Commit all writes together; if that fails, each by itself, so that a faulty write affects no other."""
         if not self._file.in_place:
-            return [StorageUnavailable("the database's files were moved or removed")] * len(batch)
+            return [StorageUnavailable(MOVED)] * len(batch)
         try:
             with self._write_engine.begin() as connection:
                 for write in batch:

@@ -4,10 +4,13 @@ It runs every few seconds, so it is a separate module, which does not load the w
 curl for it.
 """
 
+import socket
 import sys
-import urllib.request
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings.listening import socket_path
 from sora_proxy.settings.reading import load_settings
 
 TIMEOUT_SECONDS = 5.0
@@ -15,17 +18,30 @@ TIMEOUT_SECONDS = 5.0
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
 def main() -> int:
-    """Call the liveness route; returns the exit status."""
+    """Call the liveness route at the first address; returns the exit status."""
     try:
         settings = load_settings()
-        host = ANY_ADDRESS.get(settings.api_host, settings.api_host)
-        url = f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}/health/live"
-        # A proxy from the environment must not be used for a call within one machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
-            return 0 if answer.status == 200 else 1
-    except (ConfigurationError, OSError) as error:
+        address = settings.api_host[0]
+        connection = (
+            _UnixConnection(path)
+            if (path := socket_path(address))
+            else HTTPConnection(ANY_ADDRESS.get(address, address), settings.api_port, timeout=TIMEOUT_SECONDS)
+        )
+        connection.request("GET", "/health/live")
+        return 0 if connection.getresponse().status == 200 else 1
+    except (ConfigurationError, OSError, HTTPException) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

@@ -265,6 +265,13 @@ def in_front_of(simulator: Simulator, *tokens: str, **fields: Any) -> dict[str, 
 
 
 @pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """A path for a unix socket, which may have about a hundred bytes only."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "http.sock"
+
+
+@pytest.fixture
 def serve() -> Iterator[Serve]:
     """Start servers that follow a script."""
     with serving() as serve:

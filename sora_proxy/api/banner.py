@@ -19,6 +19,7 @@ from sora_proxy.api.context import BACKENDS_IN_USE, MODELS
 from sora_proxy.api.http.context import ACCESS
 from sora_proxy.orders.backend import Backend
 from sora_proxy.settings.access import Access
+from sora_proxy.settings.listening import socket_path
 from sora_proxy.upstream.model_names import GPT_IMAGES
 
 # The commands that run another command in a container, by the variable `container`, which its image or its engine sets.
@@ -51,26 +52,36 @@ class Place:
         return shlex.join([*self.command, "cat", str(file.absolute())])
 
 
-def banner(app: web.Application, urls: Sequence[str], why_simulated: str | None, place: Place) -> str:
-    """What to print. `urls` are the addresses of the server, the one to try first; `why_simulated` is the reason why
-    the simulator makes the images, if it does."""
-    access, url = app[ACCESS], urls[0]
-    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # a listed model, else an alias
+def banner(app: web.Application, addresses: Sequence[str], why_simulated: str | None, place: Place) -> str:
+    """The text to print. An address is a URL, or `unix:/PATH`. If the simulator makes the images, `why_simulated` is
+    the reason."""
+    access = app[ACCESS]
+    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # an alias if no model is listed
+    urls = sorted((address for address in addresses if address.startswith("http")), key=_is_name, reverse=True)
+    curl, url = "curl -N", urls[0] if urls else "http://localhost"
+    if not urls:
+        curl += f" --unix-socket {shlex.quote(str(socket_path(addresses[0])))}"
     order = f'{{"model": "{model}", "stream": true, "messages": [{MESSAGE}]}}'
+    advice = f"Open {url} in a browser and enter the client key. Or paste this into another terminal:"
     lines = [
-        f"sora_proxy {__version__} listens on {', '.join(urls)}",
+        f"sora_proxy {__version__} listens on {' and '.join(addresses)}",
         f"  back end:    {_backends(app[BACKENDS_IN_USE].enabled, why_simulated)}",
         f"  client key:  {_client_key(access, place)}",
         f"  admin key:   {_stored(access.admin_key_file) if access.admin_key_file else 'the value of ADMIN_KEY'}",
         "",
-        f"Open {url} in a browser and enter the client key. Or paste this into another terminal:",
+        advice if urls else "Paste this into another terminal:",
         "",
-        f"  curl -N {url}/v1/chat/completions \\",
+        f"  {curl} {url}/v1/chat/completions \\",
         f'    -H {_authorization(access, place)} -H "Content-Type: application/json" \\',
         f"    -d '{order}'",
         "",
     ]
     return "\n".join(lines)
+
+
+def _is_name(url: str) -> bool:
+    """Whether shells and browsers take this URL as it is: zsh expands the brackets of an IPv6 address."""
+    return "[" not in url
 
 
 def _client_key(access: Access, place: Place) -> str:

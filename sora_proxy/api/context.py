@@ -4,6 +4,7 @@ from aiohttp import web
 
 from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.background import Background
+from sora_proxy.key_keeping.source import KeySource
 from sora_proxy.orders.backends import Backends
 from sora_proxy.orders.conversations import Conversations
 from sora_proxy.orders.idempotency import Idempotency
@@ -24,4 +25,5 @@ RETENTION = web.AppKey("retention", Retention)
 IDEMPOTENCY = web.AppKey("idempotency", Idempotency)
 CONVERSATIONS = web.AppKey("conversations", Conversations)
 BACKGROUND = web.AppKey("background", Background)
+KEY_SOURCE = web.AppKey("key_source", KeySource)
 WEBHOOKS = web.AppKey("webhooks", Webhooks)

@@ -4,12 +4,13 @@ import time
 
 from aiohttp import web
 
-from sora_proxy.api.context import BACKENDS_IN_USE, BACKGROUND, MODELS, STORE, SUPERVISOR
-from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.context import BACKENDS_IN_USE, BACKGROUND, SUPERVISOR
+from sora_proxy.api.http.answers import error_object, json_response
+from sora_proxy.api.http.error_codes import meaning_of
 from sora_proxy.api.lookup import name_backend
-from sora_proxy.api.reference.answer_schemas import Health
+from sora_proxy.api.readiness import CODES, reasons_against
+from sora_proxy.api.reference.answer_schemas import Health, NotReady
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.errors import StorageUnavailable
 
 
 @described(Description(answer=Health))
@@ -24,19 +25,23 @@ async def live(_request: web.Request) -> web.Response:
     return json_response({"status": "ok"})
 
 
-@described(Description(answer=Health))
+@described(Description(answer=Health, unavailable=NotReady))
 async def ready(request: web.Request) -> web.Response:
-    """Check whether new orders are accepted, and name the back ends that make their images.
+    """Check whether new orders are accepted, name the back ends that make their images, and give the reasons if not.
 
     `backends` shows for each back end whether it has a usable key and could be reached at the last attempt.
     `restarting` lists the background loops that died and will be restarted.
     """
     name_backend(request)
-    request.app[SUPERVISOR].check_ready()
-    request.app[MODELS].check_listed()
-    if not await request.app[STORE].writable():
-        raise StorageUnavailable
-    restarting = request.app[BACKGROUND].dead
     enabled = request.app[BACKENDS_IN_USE].enabled
     usable = {backend.name: backend.keys.usable and backend.outage is None for backend in enabled}
-    return json_response({"status": "ok", "backend": ", ".join(usable), "backends": usable, "restarting": restarting})
+    facts = {"backend": ", ".join(usable), "backends": usable, "restarting": request.app[BACKGROUND].dead}
+    if not (reasons := await reasons_against(request.app)):
+        return json_response({"status": "ok"} | facts)
+    code, message = CODES[reasons[0].code], " ".join(reason.message for reason in reasons)
+    body = {"status": "unavailable", "reason": message, "reasons": reasons, **facts}
+    headers = meaning_of(code).headers
+    response = json_response(body | error_object(message, code=code), status=503, headers=headers)
+    if request.app[SUPERVISOR].stopping:
+        response.force_close()  # the next request of this client should reach another process
+    return response

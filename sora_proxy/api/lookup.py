@@ -63,12 +63,13 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
     return Failed("generation_timeout", message)
 
 
-def why_cut(generation: Generation, path: str) -> Failed:
-    """The failure to report when a stream ends before its generation. The stream can be resumed at `path`."""
+def why_cut(generation: Generation, address: str) -> Failed:
+    """The failure to report when a stream ends before its generation. The stream can be resumed at `address`."""
     if generation.overdue:
-        message = f"The order is taking too long for this stream, but it continues. Resume the stream later at {path}"
+        where = f"Resume the stream later at {address}"
+        message = f"The order is taking too long for this stream, but it continues. {where}"
         return Failed("generation_timeout", message)
-    return Failed("server_stopping", f"The server is stopping. The order continues; resume this stream at {path}")
+    return Failed("server_stopping", f"The server is stopping. The order continues; resume this stream at {address}")
 
 
 def name_backend(request: web.Request) -> None:

@@ -1,29 +1,29 @@
-"""Runs the server on its port until a signal stops it."""
+"""Runs the server until a signal stops it."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.api.context import KEY_SOURCE, SUPERVISOR
 from sora_proxy.api.http.context import SETTINGS, THREADS
+from sora_proxy.api.listening import Listener
+from sora_proxy.api.systemd import notify
 from sora_proxy.background import start_task
-from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 KEEPALIVE_SECONDS = 30.0
-BACKLOG = 4096
 HANDLER_SECONDS = 1.0  # how long handlers may take to end once their streams have ended
 CLOSING_SECONDS = 2.0  # the part of the grace period that is reserved for closing connections
 
 
-async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
-    """Run until SIGTERM or SIGINT. `announce` is called with the port once the server is listening.
+async def serve(app: web.Application, announce: Callable[[Sequence[str]], None]) -> bool:
+    """Run until SIGTERM or SIGINT. `announce` is called with the addresses once the server is listening.
 
     Returns False if a call is still hanging on a thread; the process must not wait for that call.
     Raises ConfigurationError.
@@ -39,16 +39,26 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
         shutdown_timeout=HANDLER_SECONDS,
     )
     stop = _stop_signal()
+    listener = Listener(settings.api_host, settings.api_port)
+    app.cleanup_ctx.append(listener.bound)
     try:
         await runner.setup()
-        announce(await _listen(runner, settings))
-        await stop.wait()
+        announce(await listener.start(runner))
+        with _calling_on_hang_up(app[KEY_SOURCE].reload):
+            notify("READY=1")
+            await stop.wait()
+            return await _stopped(runner, app)
     except BaseException:
         await runner.cleanup()
         raise
+
+
+async def _stopped(runner: web.AppRunner, app: web.Application) -> bool:
+    """Stop within the grace period. Returns False if a call still hangs."""
     log.info("server stopping")
+    notify("STOPPING=1")
     ending = start_task(_end(runner, app), name="end", awaited=True)
-    await asyncio.wait([ending], timeout=settings.shutdown_grace)
+    await asyncio.wait([ending], timeout=app[SETTINGS].current.shutdown_grace)
     clean = ending.done() and ending.result() and not app[THREADS].busy
     log.info("server stopped", clean=clean)
     return clean
@@ -60,19 +70,6 @@ async def _end(runner: web.AppRunner, app: web.Application) -> bool:
     clean = await app[SUPERVISOR].stop(max(grace - CLOSING_SECONDS, grace / 2))
     await runner.cleanup()
     return clean
-
-
-async def _listen(runner: web.AppRunner, settings: Settings) -> int:
-    """Listen; returns the port, which the system has chosen if API_PORT is 0."""
-    try:
-        await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=BACKLOG).start()
-    except OSError as error:
-        where = f"{settings.api_host}:{settings.api_port}"
-        raise ConfigurationError(
-            [f"API_PORT: can't listen on {where}: {error.strerror}. Example: API_PORT=8891"]
-        ) from None
-    port: int = runner.addresses[0][1]
-    return port
 
 
 def _stop_signal() -> asyncio.Event:
@@ -88,3 +85,17 @@ def _stop_signal() -> asyncio.Event:
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, on_signal)
     return stop
+
+
+@contextlib.contextmanager
+def _calling_on_hang_up(reload: Callable[[], None]) -> Iterator[None]:
+    """Call a function at each SIGHUP, which is ignored afterwards. It never ends the server.
+
+    The loop's own handlers would be removed when the loop closes, and from then on SIGHUP would end the process.
+    """
+    loop = asyncio.get_running_loop()
+    signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reload))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -49,8 +49,10 @@ class Discovery:
         return self._faults.get(name)
 
     async def run(self) -> None:
-        """Ask each back end when it is due."""
+        """Ask each back end when it is due, and test those that can't be reached."""
         while True:
+            for backend in self._backends.all:
+                backend.probe_servers()
             await asyncio.gather(*(self._refresh(backend) for backend in self._backends.all))
             await asyncio.sleep(RETRY_SECONDS)
 

@@ -47,8 +47,9 @@ class KeySource:
         )
         self._path = settings.keys_storage_file
         self._threads = threads
-        # All the mutable state: the version of the file that was read last.
+        # All the mutable state: the version of the file that was read last, and whether it must be read now.
         self._last_version: tuple[int, int, int] | None = None
+        self._wanted = asyncio.Event()
 
     @property
     def found(self) -> bool:
@@ -80,17 +81,42 @@ class KeySource:
     async def changes(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield the keys of the file whenever it has changed. A missing or invalid file changes nothing."""
         while not self._configured:
-            await asyncio.sleep(FILE_CHECK_SECONDS)
-            if await self._threads.run(Work.media, self._version) in (self._last_version, None):
+            wanted = await self._pause()
+            version = await self._threads.run(Work.media, self._version)
+            if not wanted and version in (self._last_version, None):
+                continue
+            if version is None and not self._named:
+                log.info("no key file to reload", reason=f"{self._path} does not exist")
                 continue
             try:
-                yield await self._threads.run(Work.media, self.read)
+                entries = await self._threads.run(Work.media, self.read)
             except ConfigurationError as error:
                 log.warning("key file unusable", faults=error.faults)
+                continue
+            if wanted:
+                log.info("key file reloaded", path=str(self._path), entries=len(entries))
+            yield entries
+
+    def reload(self) -> None:
+        """Read the file at once, although it may not have changed, and log the outcome."""
+        if self._configured:
+            log.info("no key file to reload", reason="the upstream keys are in the environment or the settings file")
+        else:
+            self._wanted.set()
 
     def read_again(self) -> None:
         """Let `changes` yield the same keys again, because they could not be imported."""
         self._last_version = None
+
+    async def _pause(self) -> bool:
+        """Wait until the file should be checked. Returns whether it must be read even if it has not changed."""
+        try:
+            async with asyncio.timeout(FILE_CHECK_SECONDS):
+                await self._wanted.wait()
+        except TimeoutError:
+            return False
+        self._wanted.clear()
+        return True
 
     def _version(self) -> tuple[int, int, int] | None:
         """Three numbers that differ between versions of the file; None if it is missing."""

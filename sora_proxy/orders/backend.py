@@ -28,6 +28,7 @@ from sora_proxy.orders.spending import Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.circuits import outage
+from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
@@ -95,10 +96,16 @@ class Backend:
         return self.upstream.name
 
     @property
-    def outage(self) -> str | None:
-        """Why the servers of the back end can't be reached; None if one of them may be reachable."""
-        incident = outage({key.server for key in self.keys.keys if key.in_service})
-        return incident.reason if incident else None
+    def outage(self) -> Incident | None:
+        """Why the servers of the back end can't be reached, and since when; None if one of them may be reachable."""
+        return outage({key.server for key in self.keys.keys if key.in_service})
+
+    def probe_servers(self) -> None:
+        """Make a free call to each server if none can be reached. If orders wait, they are such calls themselves."""
+        if self.outage and not self.keys.queue:
+            by_server = {key.server: key for key in self.keys.keys if key.in_service and key.reachable(self.keys.now)}
+            for key in by_server.values():
+                self._probes.start(key)
 
     def use(self, upstream: Upstream) -> None:
         """Replace the upstream after a change of the configuration: all further calls go through the new one."""

@@ -15,7 +15,6 @@ from sora_proxy.errors import DailyCapReached, NoUpstreamKey, Rerouted, SoraProx
 from sora_proxy.generation import Generation
 from sora_proxy.orders.backend import Backend, Routes
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import no_key_left
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.waiting import OnWait, first_lease
@@ -109,11 +108,6 @@ class Backends:
     def can_resume(self, generation: Generation) -> bool:
         """Whether an unfinished order can be resumed: either no back end has it yet, or its back end is in use."""
         return generation.state.backend is None or generation.state.backend in self._by_name
-
-    def check_usable(self) -> None:
-        """Check that an enabled back end has a usable key. Raises NoUpstreamKey."""
-        if not any(backend.keys.usable for backend in self.enabled):
-            raise next((no_key_left(backend.keys.keys) for backend in self.enabled), NoUpstreamKey())
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
         """Check that at least one back end that supports the client's order has room in its queue.

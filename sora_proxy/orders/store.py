@@ -212,9 +212,9 @@ class Store:
         query = taken.order_by(generations.c.number.desc()).limit(1)
         return await self._database.read(lambda connection: connection.scalar(query))
 
-    async def writable(self) -> bool:
-        """Whether a new order could be committed now."""
-        return await self._database.writable()
+    async def check_writable(self) -> None:
+        """Check that a new order could be committed now. Raises StorageUnavailable."""
+        await self._database.check_writable()
 
     async def has_image(self, name: str) -> bool:
         """Whether a generation has a stored image with this name."""

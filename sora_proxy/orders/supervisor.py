@@ -51,10 +51,10 @@ class Supervisor:
         """The generations that have not ended, in the order of their arrival."""
         return sorted((*self._parked.values(), *self._live.values()), key=lambda generation: generation.created_at)
 
-    def check_ready(self) -> None:
-        """Check that new orders are accepted at all. Raises Stopping or NoUpstreamKey."""
-        self._check_running()
-        self._backends.check_usable()
+    @property
+    def stopping(self) -> bool:
+        """Whether no more orders are accepted, because the server is shutting down."""
+        return self._stopping
 
     def admit(self, spec: GenerationSpec, client: str) -> None:
         """Check that an order of this client would be accepted now.

@@ -67,9 +67,11 @@ class Servers(dict[str | None, Circuit]):
 
 
 def outage(servers: Collection[Circuit]) -> Incident | None:
-    """The first reason why the servers can't be reached; None if one of them worked or was not tried."""
-    faults = [server.cooldown.why for server in servers if server.cooldown is not NO_COOLDOWN]
-    return faults[0] if faults and len(faults) == len(servers) else None
+    """Why the servers can't be reached, and since when; None if one of them worked or was not tried."""
+    faults = [server.cooldown.why for server in servers if server.cooldown.why]
+    if not faults or len(faults) < len(servers):
+        return None
+    return Incident(faults[0].reason, max(server.cooldown.since for server in servers))
 
 
 class Egress(Circuit):

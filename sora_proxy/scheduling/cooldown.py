@@ -20,7 +20,7 @@ class Incident:
 @dataclass(frozen=True, slots=True)
 class Cooldown:
     """`until` is the end of the cooldown. `failures` counts consecutive faults, each of which makes the next cooldown
-    longer.
+    longer; `since` is the wall-clock time of the first of them.
 
     A success ends the cooldown early, unless the cooldown is `fixed`.
     """
@@ -29,6 +29,7 @@ class Cooldown:
     failures: int = 0
     fixed: bool = False
     why: Incident | None = None
+    since: float = 0.0
 
     def after_fault(
         self,
@@ -50,6 +51,7 @@ class Cooldown:
             failures=self.failures + (self.until <= now),  # calls that fail at the same time count as one failure
             fixed=self.fixed or fixed,
             why=why,
+            since=self.since or why.at,
         )
 
 

@@ -6,10 +6,10 @@ from pydantic_settings import BaseSettings
 from sora_proxy.settings.kinds import (
     AtRunTime,
     ClientKeys,
-    HostName,
-    Networks,
+    ListenAddresses,
     Origins,
     PublicUrl,
+    TrustedProxies,
 )
 from sora_proxy.settings.secret_kinds import Secret
 
@@ -18,12 +18,18 @@ class AccessSettings(BaseSettings):
     """The addresses of the server, and the keys that it accepts."""
 
     # Addresses
-    api_host: HostName = Field("0.0.0.0", description="Address on which the server listens.", examples=["127.0.0.1"])  # noqa: S104
+    api_host: ListenAddresses = Field(
+        ("0.0.0.0",),  # noqa: S104
+        description="Addresses on which the server listens, comma-separated: IP addresses, host names, or `unix:/PATH` "
+        "for a unix socket. `0.0.0.0` is every IPv4 address, `::` every IPv6 address.",
+        examples=["127.0.0.1"],
+    )
     api_port: int = Field(
         8890,
         ge=0,
         le=65535,
-        description="Port on which the server listens. 0: any free port, which is printed at startup.",
+        description="Port on which the server listens, at all IP addresses. 0: any free port, which is printed at "
+        "startup.",
         examples=["8890"],
     )
     base_url: AtRunTime[PublicUrl | None] = Field(
@@ -32,10 +38,10 @@ class AccessSettings(BaseSettings):
         "used.",
         examples=["https://images.example.com"],
     )
-    trusted_proxies: Networks = Field(
+    trusted_proxies: TrustedProxies = Field(
         (),
-        description="Networks of reverse proxies whose X-Forwarded-* headers are trusted, comma-separated. Unset: the "
-        "headers are ignored.",
+        description="Networks of reverse proxies whose X-Forwarded-* headers are trusted, comma-separated; `unix` for "
+        "those that connect to a unix socket. Unset: the headers are ignored.",
         examples=["127.0.0.1,10.0.0.0/8"],
     )
     cors_origins: Origins = Field(

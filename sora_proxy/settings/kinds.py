@@ -4,7 +4,7 @@ import contextlib
 import ipaddress
 import re
 import socket
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sora_proxy.settings.accounts import Proxy
+from sora_proxy.settings.listening import plain_addresses
 from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
@@ -32,6 +33,7 @@ HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # opti
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # the lengths in bytes that the SOCKS library can send
+UNIX_PEER = "unix"  # the address of every client of a unix socket
 MAX_MODEL_NAME = 200  # characters
 T = TypeVar("T")
 
@@ -106,11 +108,11 @@ def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _network(value: Any) -> Any:
+def _trusted_proxy(value: Any) -> Any:
     try:
-        return ipaddress.ip_network(value, strict=False) if isinstance(value, str) else value
+        return ipaddress.ip_network(value, strict=False) if isinstance(value, str) and value != UNIX_PEER else value
     except ValueError:
-        raise ValueError("is not a network like 10.0.0.0/8") from None
+        raise ValueError("is not a network like 10.0.0.0/8, and not `unix`") from None
 
 
 def _printable(value: str) -> str:
@@ -180,10 +182,13 @@ AtRunTime = Annotated[T, AT_RUN_TIME]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
 Servers = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_servers)]
-Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
-Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
+TrustedProxy = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix"], BeforeValidator(_trusted_proxy)
+]
+TrustedProxies = Annotated[tuple[TrustedProxy, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
+ListenAddresses = Annotated[Names, AfterValidator(plain_addresses)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Text = Annotated[str, Field(min_length=8, max_length=400)]  # a shorter prefix would match too many prompts

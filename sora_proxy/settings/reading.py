@@ -5,7 +5,6 @@ them, are not shown.
 """
 
 import difflib
-import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.derived import AUTO, CHOOSING_OPTIONS, COMFYUI, OPENAI, SORA_OPTIONS, upstream_of
 from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
+from sora_proxy.settings.listening import is_loopback
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
 MIN_ADMIN_KEY_LENGTH = 16  # because anyone who can reach the server can try to guess the key
@@ -106,7 +106,8 @@ def _cross_checks(settings: Settings) -> list[str]:
         faults.append("PROXY_PORT: must be set if PROXY_HOST is set. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:
         faults.append("PROXY_HOST: must be set if PROXY_USER is set. Example: PROXY_HOST=127.0.0.1")
-    if settings.admin_key and len(settings.admin_key) < MIN_ADMIN_KEY_LENGTH and not _is_loopback(settings.api_host):
+    is_short = settings.admin_key and len(settings.admin_key) < MIN_ADMIN_KEY_LENGTH
+    if is_short and not all(map(is_loopback, settings.api_host)):
         faults.append(
             f"ADMIN_KEY: must have {MIN_ADMIN_KEY_LENGTH} characters or more, except with API_HOST=127.0.0.1."
             " Example: ADMIN_KEY=sk-…"
@@ -127,13 +128,6 @@ def _faults_of_comfyui(settings: Settings) -> Iterator[str]:
     chosen = "COMFYUI_URL" if settings.upstream == AUTO else "UPSTREAM=comfyui"
     for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
         yield f"{option.upper()}: can't be used with {chosen}. Use COMFYUI_URL alone, or BACKENDS"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def explain(error: ValidationError) -> Iterable[str]:

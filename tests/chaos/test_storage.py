@@ -44,7 +44,10 @@ async def test_new_orders_are_refused_and_running_orders_survive_while_the_disk_
                     assert answer.status == 503
                     assert (await answer.json())["error"]["code"] == "storage_unavailable"
                     assert int(answer.headers["retry-after"]) > 0
-            assert await it.status_of("/health/ready") == 503
+            async with it.session.get(f"{it.url}/health/ready") as answer:
+                (reason,) = (await answer.json())["reasons"]
+            assert (answer.status, reason["code"]) == (503, "storage_unavailable")
+            assert reason["message"].startswith("The server's storage is unavailable: the database refused: ")
             assert await it.status_of("/health/live") == 200
             assert await it.status_of(f"/v1/generation/{done}") == 200
             assert await it.status_of(f"/v1/generation/{running}") == 200

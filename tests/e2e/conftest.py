@@ -23,7 +23,7 @@ from tests.eventually import PATIENCE
 
 CHECKOUT = Path(__file__).parents[2]
 LEGACY_SDK = CHECKOUT / ".openai-0.28"  # where `make test` installs openai 0.28.1
-LISTENS = re.compile(r"listens on (http://\S+)")
+LISTENS = re.compile(r"listens on .*?(http://\S+)")
 SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
 

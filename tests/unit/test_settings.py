@@ -55,7 +55,7 @@ def only_fault() -> str:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("api_host", "0.0.0.0"),  # noqa: S104
+        ("api_host", ("0.0.0.0",)),  # noqa: S104
         ("api_port", 8890),
         ("base_url", None),
         ("proxy_host", None),
@@ -156,8 +156,14 @@ def test_values_are_read_as_documented(environment: SetEnvironment, name: str, t
 
 
 def test_a_network_may_be_written_with_or_without_a_mask(environment: SetEnvironment) -> None:
-    environment(TRUSTED_PROXIES="127.0.0.1, 10.1.2.3/8,::1")
-    assert [str(network) for network in load_settings().trusted_proxies] == ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+    environment(TRUSTED_PROXIES="127.0.0.1, 10.1.2.3/8,::1,unix")
+    trusted = [str(network) for network in load_settings().trusted_proxies]
+    assert trusted == ["127.0.0.1/32", "10.0.0.0/8", "::1/128", "unix"]
+
+
+def test_addresses_to_listen_on_are_hosts_and_unix_sockets_each_once(environment: SetEnvironment) -> None:
+    environment(API_HOST="[::], 0.0.0.0,::,sora.local, unix:/run/sora proxy.sock")
+    assert load_settings().api_host == ("::", "0.0.0.0", "sora.local", "unix:/run/sora proxy.sock")  # noqa: S104
 
 
 def test_the_credentials_of_a_proxy_are_separated_from_its_address(environment: SetEnvironment) -> None:
@@ -244,6 +250,14 @@ BAD: list[tuple[str, str]] = [
     ("API_PORT", "65536"),
     ("API_PORT", "-1"),
     ("API_HOST", "a host"),
+    ("API_HOST", ","),
+    ("API_HOST", "127.0.0.1,a host"),
+    ("API_HOST", "127.0.0.1:8890"),
+    ("API_HOST", "[::1]:8890"),
+    ("API_HOST", "[::"),
+    ("API_HOST", "unix:"),
+    ("API_HOST", "unix:sora.sock"),
+    ("API_HOST", "unix:/run/a\x07.sock"),
     ("BASE_URL", "images.example.com"),
     ("BASE_URL", "ftp://images.example.com"),
     ("BASE_URL", "javascript:alert(1)"),
@@ -566,6 +580,9 @@ def test_an_incomplete_proxy_is_a_configuration_error(
         ("127.0.0.1", False),
         ("::1", False),
         ("localhost", False),
+        ("127.0.0.1,[::1],unix:/run/sora.sock", False),
+        ("127.0.0.1,0.0.0.0", True),
+        ("unix:/run/sora.sock,::", True),
     ],
 )
 def test_a_guessable_admin_key_is_accepted_only_on_loopback(

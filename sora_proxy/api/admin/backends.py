@@ -118,7 +118,7 @@ def _view(request: web.Request, record: BackendRecord) -> dict[str, Any]:
         "origin": record.origin,
         "created_at": record.created_at,
         "state": _state_of(backend, unfinished),
-        "why": backend.outage or request.app[DISCOVERY].fault_of(record.name),
+        "why": backend.outage.reason if backend.outage else request.app[DISCOVERY].fault_of(record.name),
         "served_models": served,
         "keys": len(backend.keys.keys),
         "unfinished": unfinished,

@@ -29,6 +29,7 @@ class ChatStream:
         self._finish_failed = by_legacy_sdk(request)
         options = ChunkOptions(settings.progress_style, include_usage, after, self._finish_failed)
         self._chunks = ChatChunks(generation, options, origin)
+        self._origin = origin
         self._stream = EventStream(request)
 
     async def run(self) -> web.StreamResponse:
@@ -54,8 +55,8 @@ class ChatStream:
                     return await self._stream.end(chunks, done=self._finish_failed)
                 case _:
                     await self._send(chunks)
-        where = f"/v1/chat/completions/{self._generation.id}?stream=true&starting_after={self._chunks.last_number}"
-        why = why_cut(self._generation, where)
+        path = f"/v1/chat/completions/{self._generation.id}?stream=true&starting_after={self._chunks.last_number}"
+        why = why_cut(self._generation, self._origin + path)
         return await self._stream.end(self._chunks.cut(why.code, why.message), done=False)
 
     async def _send(self, chunks: list[bytes]) -> None:

@@ -5,26 +5,42 @@ import ipaddress
 from aiohttp import web
 
 from sora_proxy.api.http.context import SETTINGS
+from sora_proxy.settings.kinds import UNIX_PEER
 
 
 def through_trusted_proxy(request: web.Request) -> bool:
     """Whether the connection comes from a trusted reverse proxy."""
-    return bool(request.remote) and _trusted(request, request.remote or "")
+    return _trusted(request, _peer(request))
+
+
+def forwarded(request: web.Request, name: str) -> str | None:
+    """The value of a header X-Forwarded-… from a trusted reverse proxy: that of the proxy nearest to the client."""
+    value = request.headers.get(f"x-forwarded-{name}") if through_trusted_proxy(request) else None
+    return None if value is None else value.split(",")[0].strip()
 
 
 def client_address(request: web.Request) -> str:
-    """The client's address: going back from the last hop, the first address that is not a trusted proxy."""
-    address = request.remote or ""
+    """The client's address: going back from the last hop, the first address that is not a trusted proxy. Clients of a
+    unix socket have the address `unix`."""
+    address = _peer(request)
     named = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
     while named and _trusted(request, address) and _parsed(named[-1].strip()):
         address = named.pop().strip()
     return address
 
 
+def _peer(request: web.Request) -> str:
+    """The address from which the connection comes."""
+    is_unix = isinstance(request.get_extra_info("sockname"), str)
+    return UNIX_PEER if is_unix else request.remote or ""
+
+
 def _trusted(request: web.Request, address: str) -> bool:
     trusted = request.app[SETTINGS].current.trusted_proxies
+    if address == UNIX_PEER:
+        return UNIX_PEER in trusted
     parsed = _parsed(address) if trusted else None
-    return parsed is not None and any(parsed in network for network in trusted)
+    return parsed is not None and any(network != UNIX_PEER and parsed in network for network in trusted)
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

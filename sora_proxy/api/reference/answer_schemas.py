@@ -198,3 +198,17 @@ class Health(Answer):
     restarting: list[str] | None = Field(
         None, description="The names of background loops that crashed and will be restarted."
     )
+
+
+class Reason(Answer):
+    code: str = Field(description="The reason for programs, such as `storage_unavailable`.")
+    message: str
+    backend: str | None = Field(description="The name of the back end that the reason is about.")
+    since: float | None = Field(description="Since when it applies, in seconds since 1970; null if that is not known.")
+
+
+class NotReady(Health):
+    status: Literal["unavailable"]  # type: ignore[assignment]
+    reason: str = Field(description="The messages of all reasons.")
+    reasons: list[Reason] = Field(min_length=1)
+    error: ErrorDetail

@@ -16,7 +16,8 @@ class Description:
     """`body` is the type of the JSON body, `form` that of a form with images. `example` is a body that the route
     accepts after each `{name}` is replaced. A route with an example and without a `body` accepts any object. `query`
     maps parameters to meanings. `answer` is the type of a successful answer, whose media type is one of `media`; with
-    `or_nothing`, an answer may also have status 204 and no body."""
+    `or_nothing`, an answer may also have status 204 and no body. `unavailable` is the type of an answer with status
+    503, if that contains more than an error."""
 
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None
@@ -26,6 +27,7 @@ class Description:
     media: tuple[str, ...] = (JSON,)
     status: int = 200
     or_nothing: bool = False
+    unavailable: type[BaseModel] | None = None
 
 
 def described(description: Description | None = None) -> Callable[[H], H]:

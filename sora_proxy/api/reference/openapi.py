@@ -58,8 +58,9 @@ class _Schemas:
             for body in (description.body, description.form):
                 if body:
                     wanted[body, "validation"] = None
-            if description.answer:
-                wanted[description.answer, "serialization"] = None
+            for answer in (description.answer, description.unavailable):
+                if answer:
+                    wanted[answer, "serialization"] = None
         self._references, made = models_json_schema([*wanted], ref_template=SCHEMAS + "{model}")
         self.definitions: dict[str, Any] = made["$defs"]
 
@@ -83,6 +84,9 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
             "5XX": error,
         },
     }
+    if description.unavailable:
+        content = {JSON: {"schema": schemas.of(description.unavailable, "serialization")}}
+        operation["responses"]["503"] = {"description": "The server is not ready.", "content": content}
     if description.or_nothing:
         operation["responses"]["204"] = {"description": "The generation has ended, and there are no further events."}
     if description.example is not None:

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.http.context import THREADS
-from sora_proxy.api.http.origin import public_origin
+from sora_proxy.api.http.origin import known_origin, public_origin
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.reference.openapi import document
 from sora_proxy.api.reference.page import CONTENT_SECURITY_POLICY, page, served_from
@@ -29,6 +29,12 @@ class ApiDocument:
     def page(self) -> bytes:
         return page(orjson.loads(self.document))
 
+    def served_from(self, origin: str | None) -> bytes:
+        """The document with the address of the routes; None: they are where the document is."""
+        if origin is None:
+            return self.document
+        return orjson.dumps(orjson.loads(self.document) | {"servers": [{"url": origin}]})
+
 
 API_DOCUMENT = web.AppKey("api_document", ApiDocument)
 
@@ -37,7 +43,7 @@ API_DOCUMENT = web.AppKey("api_document", ApiDocument)
 async def openapi(request: web.Request) -> web.Response:
     """Retrieve this document as OpenAPI."""
     forms = request.app[API_DOCUMENT]
-    body = await request.app[THREADS].run(Work.media, lambda: forms.document)
+    body = await request.app[THREADS].run(Work.media, forms.served_from, known_origin(request))
     return web.Response(body=body, content_type="application/json")
 
 

@@ -37,8 +37,8 @@ class ResponseStream:
                 await self._send(events)
         if not self._generation.ended:
             after = f"stream=true&starting_after={self._events.last_number}"
-            where = f"/v1/responses/{response_id_of(self._generation.id)}?{after}"
-            why = why_cut(self._generation, where)
+            path = f"/v1/responses/{response_id_of(self._generation.id)}?{after}"
+            why = why_cut(self._generation, self._origin + path)
             await self._write(self._events.cut(why.code, why.message))
         return await self._stream.end(done=False)
 

@@ -1,0 +1,160 @@
+"""Listens on TCP addresses, which share one port, and on unix sockets: on all of them, or on none."""
+
+import contextlib
+import errno
+import socket
+import stat
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.api.http.context import THREADS
+from sora_proxy.blocking import Work
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings.listening import UNIX, socket_path
+
+BACKLOG = 4096
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+SHOWN = {"0.0.0.0": "localhost", "::": "::1"}  # noqa: S104  # a server on all addresses is reached there
+CONNECT_SECONDS = 1.0
+SOCKET_MODE = 0o666  # for all, like a port of this machine: the folder decides who can reach it
+
+
+class Listener:
+    """The sockets of the server's addresses. With port 0 the system chooses a port, the same one for all addresses
+    unless it is taken at some of them."""
+
+    def __init__(self, addresses: Sequence[str], port: int) -> None:
+        self._addresses = addresses
+        self._port = port
+        # All the mutable state.
+        self._sockets: list[tuple[str, socket.socket]] = []  # each with its address
+        self._opened = contextlib.ExitStack()
+
+    async def bound(self, app: web.Application) -> AsyncIterator[None]:
+        """A context of the application, in which the sockets are bound to their addresses.
+
+        Raises ConfigurationError.
+        """
+        await app[THREADS].run(Work.media, self._bind)
+        yield
+        await app[THREADS].run(Work.media, self._opened.close)
+
+    async def start(self, runner: web.AppRunner) -> list[str]:
+        """Listen. Returns the addresses for clients: URLs, and `unix:/PATH` for unix sockets.
+
+        Raises ConfigurationError.
+        """
+        for address, sock in self._sockets:
+            with _explained(address, self._port):
+                await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        return list(dict.fromkeys(_shown(address, sock) for address, sock in self._sockets))
+
+    def _bind(self) -> None:
+        with contextlib.ExitStack() as opened:
+            port = self._port
+            for address in self._addresses:
+                with _explained(address, self._port):
+                    if path := socket_path(address):
+                        self._sockets.append((address, opened.enter_context(_unix_socket(path))))
+                        continue
+                    sockets = _tcp_sockets(address, port, may_differ=not self._port)
+                for sock in sockets:
+                    self._sockets.append((address, opened.enter_context(sock)))
+                    port = port or sock.getsockname()[1]
+            self._opened = opened.pop_all()
+
+
+def _tcp_sockets(address: str, port: int, *, may_differ: bool) -> list[socket.socket]:
+    """The sockets of one address; a host name may have several. Raises OSError."""
+    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    made, refusals = [], []
+    for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):
+        try:
+            made.append(_tcp_socket(family, place, may_differ=may_differ))
+        except OSError as error:
+            refusals.append(error)
+    # A machine without IPv6 may still list an IPv6 address for a name.
+    if any(error.errno not in NOT_HERE for error in refusals) or not made:
+        for sock in made:
+            sock.close()
+        raise refusals[-1]
+    return made
+
+
+def _tcp_socket(family: int, place: Any, *, may_differ: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # so that 0.0.0.0 can be listed beside ::
+        try:
+            sock.bind(place)
+        except OSError:
+            if not may_differ:
+                raise
+            sock.bind((place[0], 0, *place[2:]))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+@contextlib.contextmanager
+def _unix_socket(path: Path) -> Iterator[socket.socket]:
+    """A socket whose file is removed at the end, unless another program has replaced it. Raises OSError."""
+    _remove_stale(path)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        made = path.lstat().st_ino
+        try:
+            path.chmod(SOCKET_MODE)
+            yield sock
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                if path.lstat().st_ino == made:
+                    path.unlink()
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket file of a process that was killed. Raises OSError if there is another file, or a listener."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(errno.EEXIST, "A file that is not a socket is there")
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(BlockingIOError, TimeoutError):
+        probe.settimeout(CONNECT_SECONDS)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError(errno.EADDRINUSE, "Another program listens there")
+
+
+@contextlib.contextmanager
+def _explained(address: str, port: int) -> Iterator[None]:
+    """Raise ConfigurationError with one line for an address on which the server can't listen."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if address.startswith(UNIX):
+            option, example, place = "API_HOST", "unix:/run/sora_proxy/http.sock", address
+        else:
+            place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            about_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+            option, example = ("API_PORT", "8891") if about_port else ("API_HOST", "127.0.0.1")
+        fault = f"{option}: can't listen on {place}: {reason}. Example: {option}={example}"
+        raise ConfigurationError([fault]) from None
+
+
+def _shown(address: str, sock: socket.socket) -> str:
+    if address.startswith(UNIX):
+        return address
+    host = SHOWN.get(address, address)
+    return f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}"
