@@ -60,7 +60,7 @@ def test_a_key_that_a_crash_left_half_written_is_never_used(tmp_path: Path) -> N
     assert load_access(settings(tmp_path)).admin_key != "sk-half"
 
 
-def test_configured_keys_win_over_stored_ones_and_write_nothing(tmp_path: Path) -> None:
+def test_configured_keys_take_precedence_over_stored_keys_and_write_no_file(tmp_path: Path) -> None:
     load_access(settings(tmp_path))
     both = {"admin_key": SecretStr("sk-admin"), "api_auth_token": SecretStr("sk-client")}
     for folder in (tmp_path, tmp_path / "other"):
@@ -69,7 +69,7 @@ def test_configured_keys_win_over_stored_ones_and_write_nothing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["api_auth_token", "admin_key"])
-def test_one_configured_key_does_not_become_the_other(tmp_path: Path, name: str) -> None:
+def test_a_configured_client_key_or_admin_key_is_not_used_as_the_other_key(tmp_path: Path, name: str) -> None:
     access = load_access(settings(tmp_path, **{name: SecretStr("sk-one")}))
     assert len({access.client_key, access.admin_key, "sk-one"}) == 2
 

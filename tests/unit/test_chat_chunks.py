@@ -67,7 +67,7 @@ def test_the_number_of_an_event_can_be_derived_from_the_numbers_of_its_chunks(
 
 
 @EACH_STORY
-def test_chunks_share_id_time_and_model_and_only_the_usage_chunk_has_no_choices(
+def test_chunks_share_id_time_and_model_but_only_the_usage_chunk_lacks_choices(
     events: list[Event], options: ChunkOptions
 ) -> None:
     lines = [orjson.loads(line) for line in streamed(events, options)]

@@ -35,7 +35,7 @@ def saved(kind: str, mode: str = "RGB", *, frames: int = 1, **options: object) -
 
 
 def png(*, frames: int = 1) -> bytes:
-    """A PNG with a text in each kind of text chunk, and in a private chunk after the image, as from SaveAnimatedPNG."""
+    """A PNG with a text in each kind of text chunk, and in a private chunk after the image, as in SaveAnimatedPNG."""
     info = PngInfo()
     info.add_text("prompt", SECRET)
     info.add_text("workflow", SECRET, zip=True)

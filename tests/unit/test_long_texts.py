@@ -77,7 +77,7 @@ async def test_base64_may_be_in_the_middle_of_a_string(text: str, around: str, p
 
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-async def test_base64_may_have_line_breaks_and_escaped_slashes_and_be_url_safe(line_end: str, piece: int) -> None:
+async def test_base64_may_be_url_safe_and_may_have_line_breaks_and_escaped_slashes(line_end: str, piece: int) -> None:
     encoded = base64.urlsafe_b64encode(IMAGE).decode()
     broken = line_end.join(encoded[at : at + 76] for at in range(0, len(encoded), 76))
     assert (await read(json.dumps({"b": broken}).encode(), piece))[1] == [IMAGE]

@@ -131,7 +131,7 @@ def test_a_model_has_the_abilities_of_all_its_back_ends() -> None:
     assert of_two(first, first).get("fox").abilities.shutdown_date == "2026-12-01"
 
 
-def test_openais_names_stand_for_the_images_model_under_its_public_name() -> None:
+def test_openais_names_are_aliases_for_the_public_name_of_the_images_model() -> None:
     models = Models(None)
     can = Capabilities({"video": Abilities(), "image": Abilities()}, images_model="image")
     models.offer([Offer("one", can, {"film": "video", "still": "image"})])

@@ -1,4 +1,4 @@
-"""The files of the page at `/` fit each other and the API. tests/programs tries the page in a browser."""
+"""The files of the page at `/` agree with each other and with the API. tests/programs tests the page in a browser."""
 
 import re
 
@@ -13,26 +13,26 @@ def names(language: str) -> set[str]:
     return set(re.findall(r"^  (\w+): ", language, re.MULTILINE))
 
 
-def test_both_languages_have_the_same_words_and_every_used_word() -> None:
+def test_each_language_has_exactly_the_words_that_the_page_uses() -> None:
     used = set(re.findall(r"\bwords\.(?!js)(\w+)", TEXTS["page.js"])) | set(
         re.findall(r'data-word="(\w+)"', TEXTS["index.html"])
     )
     assert names(ENGLISH) == names(CHINESE) == used
 
 
-def test_every_translated_failure_is_an_error_code() -> None:
+def test_every_translated_error_has_a_known_error_code() -> None:
     codes = set(re.findall(r"^    (\w+): ", CHINESE, re.MULTILINE))
     assert codes
     assert codes <= set(ERROR_CODES)
 
 
-def test_every_file_of_the_page_is_loaded_by_it() -> None:
+def test_the_page_loads_each_of_its_files() -> None:
     loaded = set(re.findall(r'"(?:page|\.)/([\w.]+)"', "".join(TEXTS.values())))
     assert loaded | {"index.html"} == set(TEXTS)
     assert {path.name for path in FOLDER.iterdir() if path.is_file()} == {*TEXTS, "__init__.py"}
 
 
-def test_the_page_has_no_inline_scripts_or_styles_and_no_other_hosts() -> None:
+def test_the_page_has_no_inline_scripts_or_styles_and_names_no_other_hosts() -> None:
     assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", TEXTS["index.html"])
     assert not re.search(r"innerHTML|localStorage|sessionStorage|document\.cookie|eval\(", "".join(TEXTS.values()))
     assert "//" not in re.sub(r"//.*|http://www\.w3\.org/2000/svg", "", "".join(TEXTS.values()))

@@ -19,7 +19,7 @@ NUMBER = re.compile(rb'"sequence_number":(\d+)')
 
 
 def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
-    """A completed generation that made these of its `of` images, and its outcome."""
+    """A completed generation and its outcome. Of the `of` images that were ordered, the images `made` exist."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
     generation.state = State(Status.completed)
     images = [Image(number, name=f"{number}.webp") for number in made]

@@ -161,7 +161,7 @@ def test_a_network_may_be_written_with_or_without_a_mask(environment: SetEnviron
     assert trusted == ["127.0.0.1/32", "10.0.0.0/8", "::1/128", "unix"]
 
 
-def test_addresses_to_listen_on_are_hosts_and_unix_sockets_each_once(environment: SetEnvironment) -> None:
+def test_addresses_to_listen_on_are_hosts_or_unix_sockets_without_duplicates(environment: SetEnvironment) -> None:
     environment(API_HOST="[::], 0.0.0.0,::,sora.local, unix:/run/sora proxy.sock")
     assert load_settings().api_host == ("::", "0.0.0.0", "sora.local", "unix:/run/sora proxy.sock")  # noqa: S104
 
@@ -238,7 +238,9 @@ def test_the_word_bearer_alone_is_not_a_token(environment: SetEnvironment, key: 
 
 
 @pytest.mark.parametrize("name", ["API_KEYS", "CLIENT_KEYS", "SIDE_CALL_PROMPTS"])
-def test_a_value_that_is_not_a_list_is_reported_for_a_list_option(environment: SetEnvironment, name: str) -> None:
+def test_a_list_option_whose_value_is_not_a_list_is_a_configuration_error(
+    environment: SetEnvironment, name: str
+) -> None:
     environment(**{name: '{"key": "a"}'})
     assert "must be a JSON list" in only_fault()
 
@@ -369,7 +371,7 @@ def test_every_example_is_a_valid_value(environment: SetEnvironment, folder: Pat
         if "KEY" not in name.upper() and name not in (
             "backends",
             "comfyui_url",
-        ):  # these options can't be combined with some of the others
+        ):  # these options can't be combined with some of the other options
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
@@ -703,7 +705,7 @@ def test_a_configured_folder_of_workflows_must_exist(environment: SetEnvironment
     assert load_settings().workflows_dir == folder / "mine"
 
 
-def test_an_empty_comfyui_url_is_a_sign_that_a_back_end_is_wanted(environment: SetEnvironment) -> None:
+def test_an_empty_comfyui_url_counts_as_an_attempt_to_configure_a_back_end(environment: SetEnvironment) -> None:
     environment(COMFYUI_URL="")
     assert [sign.partition(":")[0] for sign in signs_of_a_backend()] == ["COMFYUI_URL"]
 

@@ -43,7 +43,7 @@ async def table(database: Database) -> Counter[tuple[str, str]]:
 
 @dataclass
 class Attempt:
-    """An order that was sent, as the model of the counts remembers it."""
+    """An order that was sent, in the model that the real counts are compared with."""
 
     backend: str
     day: str

@@ -52,7 +52,7 @@ def test_importing_an_unchanged_file_again_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("operator", "edited", "after"),
     [
-        # The fields that the operator changed, those that were edited in the file, and those after the import.
+        # Each row: what the operator changed, what was edited in the file, and the fields after the import.
         ({"weight": 5.0}, {}, {"weight": 5.0}),
         ({}, {"weight": 3}, {"weight": 3}),
         ({"weight": 5.0}, {"weight": 3}, {"weight": 3}),

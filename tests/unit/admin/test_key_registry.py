@@ -124,7 +124,7 @@ async def test_the_health_of_a_key_survives_a_restart_but_not_a_new_token(
     assert 590 < second.cooldown.until - again.pool.now <= 600
     assert (second.unproven, second.cooldown.why and second.cooldown.why.reason) == (True, "tired")
     await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
-    # As after a crash, nothing is closed before the next start, so health that was not yet written is lost.
+    # As after a crash, nothing is closed before the next startup, so health that was not yet written is lost.
     last = start()
     await last.registry.open([], Origin.file)
     assert [(each.token, each.rejected) for each in last.pool.keys] == [("token-c", None), ("token-b", None)]

@@ -213,7 +213,7 @@ def test_a_socks_proxy_gets_its_user_and_password(serve: Serve, http: SoraHttp) 
 
 
 @pytest.mark.parametrize("to", ["http", "https"])
-def test_an_http_proxy_gets_its_user_and_password_and_the_back_end_does_not(
+def test_an_http_proxy_gets_its_user_and_password_but_the_back_end_does_not(
     serve: Serve, http: SoraHttp, authority: trustme.CA, to: str
 ) -> None:
     script = behind_tunnel(over_tls(authority, answer_all, HOST)) if to == "https" else answer_all

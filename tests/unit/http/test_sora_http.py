@@ -1,4 +1,4 @@
-"""Calls to the back end, against small servers on real sockets: calls that count as sent, aborts, kept connections.
+"""Calls to small servers on real sockets: which calls count as sent, how calls are aborted, and reused connections.
 
 `sent` decides whether an order may be sent again, so each kind of broken call is checked at the client and the server.
 """

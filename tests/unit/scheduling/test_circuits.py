@@ -271,7 +271,7 @@ async def test_orders_wait_while_any_server_of_the_keys_can_be_reached(begin: Be
     waiting = await begin(pool)
     await fail_for_a_minute(pool, one)
     assert not waiting.task.done()
-    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server no longer counts
+    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # the server of this key no longer counts
     await fail_for_a_minute(pool, one)
     await fail_for_a_minute(pool, one)
     assert waiting.task.done()

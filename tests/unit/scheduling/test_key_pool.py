@@ -547,7 +547,7 @@ async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: 
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
         pool.admit("client")
-    assert caught.value.retry_after == 30  # the expected length of a task: no place becomes free before one ends
+    assert caught.value.retry_after == 30  # the expected length of a task: only the end of a task frees a place
     with pytest.raises(QueueFull):
         pool_of({}, max_orders=3).admit("client", arriving=["client"] * 3)
 
@@ -610,7 +610,7 @@ async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(b
     holders = [await begin(pool) for _ in range(100)]
     waiting = asyncio.create_task(acquire(pool, place(), listen))
     await asyncio.sleep(5)
-    assert heard == [(1000.2, 100)]  # it is notified soon, and not again while nothing changes
+    assert heard == [(1000.2, 100)]  # the order is notified soon, and not again while nothing changes
     for holder in holders[:-1]:
         await holder.end()
         await asyncio.sleep(1)
@@ -619,7 +619,7 @@ async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(b
     positions = [position for _, position in heard]
     assert positions == sorted(positions, reverse=True)
     assert 1 in positions
-    assert 10 < len(positions) < 40  # it is not notified of each of the 100 places
+    assert 10 < len(positions) < 40  # the order is not notified of each of the 100 places
 
 
 async def test_a_successful_call_ends_every_cooldown_of_its_key_except_a_fixed_cooldown() -> None:
