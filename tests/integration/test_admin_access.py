@@ -168,7 +168,7 @@ async def test_pages_of_other_sites_cannot_read_the_admin_api(
             assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_the_audit_log_records_actions_of_operators_in_pages(
+async def test_the_audit_log_lists_the_actions_of_operators_in_pages(
     proxy: Proxy, session: aiohttp.ClientSession
 ) -> None:
     _, begun = await login(session, proxy)

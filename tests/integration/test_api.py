@@ -54,7 +54,7 @@ async def test_every_route_of_the_api_refuses_requests_without_a_key(
         {"api-key": CLIENT_KEY},
         {"authorization": f"Bearer {ADMIN_KEY}"},
     ],
-    ids=["bearer", "bearer in other letters", "api-key", "the admin key"],
+    ids=["bearer", "bearer in lower case and with extra spaces", "api-key", "the admin key"],
 )
 async def test_a_client_key_is_accepted(proxy: Proxy, session: aiohttp.ClientSession, headers: dict[str, str]) -> None:
     async with session.get(f"{proxy.url}/v1/models", headers=headers) as answer:

@@ -1,4 +1,4 @@
-"""Options of back ends and headers of keys: which values are valid, what is shown of them, and what a change does."""
+"""Options of back ends and headers of keys: which values are valid, which are shown, and what a change affects."""
 
 import asyncio
 import sqlite3

@@ -225,7 +225,7 @@ async def test_a_restart_applies_only_what_has_changed_in_the_configuration(
     both = [entry("first", servers[0]), entry("second", servers[1])]
     async with start_proxy(backends=both) as proxy:
         await proxy.ask("PATCH", f"{BACKENDS}/first", {"enabled": False, "models": ["sora-1.0"]})
-    async with start_proxy(backends=both) as proxy:  # the same configuration does not undo the change
+    async with start_proxy(backends=both) as proxy:  # an unchanged configuration does not undo the change
         assert await states(proxy) == {"first": "disabled", "second": "ready"}
     async with start_proxy(backends=[both[1]]) as proxy:  # a removed back end is disabled, not deleted
         first = (await proxy.ask("GET", f"{BACKENDS}/first"))[1]

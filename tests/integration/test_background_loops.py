@@ -1,4 +1,4 @@
-"""If a background loop is killed, this is logged and shown, and the loop is restarted."""
+"""A background loop that dies is logged, reported by the readiness check, and restarted."""
 
 import asyncio
 import json

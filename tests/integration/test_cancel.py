@@ -90,7 +90,7 @@ async def test_a_cancelled_running_order_keeps_its_key_busy_until_its_task_ends(
         assert not sora.fetched
 
 
-async def test_a_request_that_waits_for_a_cancelled_order_is_answered_with_an_error(
+async def test_a_request_that_is_waiting_for_a_cancelled_order_is_answered_with_an_error(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.on_order = sora.take_and_run

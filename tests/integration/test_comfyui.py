@@ -424,7 +424,7 @@ async def test_an_inconclusive_answer_does_not_cause_a_second_order(
 
 @pytest.mark.parametrize("endpoint", ["queue", "history", "view", "upload", "ws"])
 @pytest.mark.parametrize("fault", ["status", "html", "drop"])
-async def test_calls_that_fail_for_a_while_are_repeated(start_proxy: StartProxy, fault: str, endpoint: str) -> None:
+async def test_calls_that_fail_for_a_while_are_retried(start_proxy: StartProxy, fault: str, endpoint: str) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault(fault, endpoint=endpoint)
         status, body = await edit(proxy, {"image": png("red")})
@@ -654,7 +654,7 @@ async def test_a_repeated_order_gets_a_new_file_and_does_not_need_the_earlier_on
             for each in (first, second)
         ]
         assert corner(bodies[0]) == corner(bodies[1])
-        assert files[0] != files[1]  # so the second order does not need the first file
+        assert files[0] != files[1]  # the second order has its own file and does not need the first one
         await server.fault("view_gone")
         assert (await generate(proxy))[0] == 200
 

@@ -42,7 +42,7 @@ async def test_each_client_sees_its_place_in_line_and_then_its_own_progress(
                 return await read_stream(answer)
 
         async def all_are(waiting: int, percent: int) -> list[Generation] | None:
-            """The unfinished orders, or None unless this many wait in line and the others have this progress."""
+            """The unfinished orders, if `waiting` of them are in line and all others have this progress; else None."""
             unfinished = proxy.app[SUPERVISOR].unfinished
             at_work = [each for each in unfinished if percent_of(each)]
             in_line = [positions_of(each)[-1:] for each in unfinished if each not in at_work]

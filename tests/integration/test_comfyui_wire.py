@@ -144,7 +144,7 @@ async def test_a_socket_receives_the_recorded_events_of_other_clients_jobs() -> 
             assert await listener.until("status 0") == HEARD["bystander_job_of_another_client"]
 
 
-async def test_a_displacing_socket_receives_nothing_after_the_first_socket_closes() -> None:
+async def test_the_second_socket_of_a_client_receives_nothing_after_the_first_socket_closes() -> None:
     async with simulated(steps=25, seconds=25 * STEP) as server:
         await warm(server)
         async with server.listener() as first:

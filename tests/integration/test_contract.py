@@ -1,4 +1,4 @@
-"""The bytes that chat clients rely on: whole streams, and rules whose violation once broke a client."""
+"""The bytes that chat clients rely on: complete streams, and rules whose violation once broke a client."""
 
 import asyncio
 import json

@@ -179,7 +179,7 @@ async def test_an_order_counts_once_even_if_several_keys_are_tried(start_proxy: 
     assert (len(sora.orders), sora.registered) == (3, 1)
 
 
-async def test_an_order_that_no_key_could_place_does_not_count_against_the_cap(
+async def test_an_order_whose_only_key_is_rejected_does_not_count_against_the_cap(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.on_order = answers(sora, refused("token_invalid", 401))

@@ -55,7 +55,7 @@ class Post:
         return [Message(*row) for row in rows]
 
     async def until_tried(self, attempts: int = 1) -> list[Message]:
-        """Wait until each remaining message has had this many attempts, and no delivery is running; returns them."""
+        """Wait until no delivery is running and each message has had this many attempts; returns the messages."""
 
         async def look() -> bool:
             messages = await self.messages()
@@ -66,7 +66,7 @@ class Post:
 
     @staticmethod
     def _held(messages: list[Message]) -> bool:
-        """Whether a delivery is running. During a delivery, its message is due sooner than after a failure."""
+        """Whether a delivery is running. If so, its message is due sooner than a message whose delivery has failed."""
         return any(message.due_at < time.time() + 50 for message in messages)
 
 

@@ -114,7 +114,7 @@ async def test_a_probe_of_a_working_key_reports_no_fault_and_places_no_order(sor
     assert stats["registered"] == 0
 
 
-async def test_a_probe_reports_no_fault_if_the_server_does_not_have_the_call(simulator: Simulator) -> None:
+async def test_a_probe_reports_no_fault_if_the_server_does_not_support_the_call(simulator: Simulator) -> None:
     pool = BlockingPool()
     elsewhere = Sora(BackendOptions("sora", f"{simulator.url}/elsewhere"), pool)
     await elsewhere.probe(ACCOUNT)

@@ -120,7 +120,7 @@ async def test_an_order_cancelled_between_two_download_attempts_ends_at_once(
         assert (await server.stats())["requests"]["view"] == 1
 
 
-async def test_the_next_order_is_sent_while_an_image_waits_for_its_download(
+async def test_the_next_order_is_sent_while_an_image_is_waiting_for_its_download(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:

@@ -47,7 +47,7 @@ async def refused(proxy: Any) -> tuple[int, str, str]:
     return status, found["error"]["code"], found["error"]["message"]
 
 
-async def test_the_image_is_found_among_the_parts_and_the_key_has_googles_header(
+async def test_the_image_is_found_among_the_parts_and_googles_header_has_the_key(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
     server.answers = [answer(200, by_gemini([{"text": "Here it is."}, {"inlineData": None}, inline_part(ENCODED)]))]

@@ -230,7 +230,7 @@ async def test_an_image_that_cannot_be_fetched_is_linked_at_its_original_address
         ]
 
 
-async def test_an_overdue_request_is_answered_with_504_and_the_id_and_its_order_continues(
+async def test_an_overdue_request_gets_504_and_the_order_id_while_its_order_continues(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -259,7 +259,7 @@ async def test_the_wait_ends_before_the_timeout_of_the_client(
         assert answer.status == 504
 
 
-async def test_a_long_wait_is_kept_alive_by_blanks_before_the_json(
+async def test_spaces_before_the_json_keep_the_connection_open_during_a_long_wait(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""Slow answers without streaming: the real status if it is known in time, or else status 200, blanks and the body."""
+"""Slow answers without streaming: the real status if it is known in time, or else status 200, spaces and the body."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.conftest import HOUR, Simulator, StartProxy, StartSimulator, fixed_se
 QUICK = {"keepalive_after": 0.1, "heartbeat_interval": 0.05}
 
 
-async def test_a_slow_answer_has_status_200_and_blanks_before_the_completion(
+async def test_a_slow_answer_has_status_200_and_spaces_before_the_completion(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -39,7 +39,7 @@ async def test_a_slow_answer_has_status_200_and_blanks_before_the_completion(
     assert "error" not in body
 
 
-async def test_a_quick_answer_has_a_content_length_and_no_blanks(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_quick_answer_has_a_content_length_and_no_spaces(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator)) as proxy, proxy.chat() as answer:
         raw = await answer.read()
     assert raw.startswith(b"{")
@@ -91,7 +91,7 @@ async def test_a_client_with_a_short_timeout_gets_the_id_and_its_order_continues
     assert ended["choices"][0]["finish_reason"] == "stop"
 
 
-async def test_a_timeout_after_the_first_blanks_is_reported_in_the_body(
+async def test_a_timeout_after_the_first_spaces_is_reported_in_the_body(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish", times=None)

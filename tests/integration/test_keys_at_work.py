@@ -73,7 +73,7 @@ async def test_a_restart_does_not_reset_the_rate_of_a_key(simulator: Simulator, 
             assert await order(proxy) == 200
     async with start_proxy(**settings) as proxy:
         (key,) = proxy.pool.keys
-        # A minute after the first order, within a second, because stored times are those of the wall clock.
+        # One minute after the first order, give or take a second, because stored times come from the wall clock.
         assert before + 59 < key.ready_at() < after + 61
 
 

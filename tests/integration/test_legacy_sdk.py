@@ -11,10 +11,12 @@ from tests.streams import blocks_of, numbers_of
 REFUSED = "The order violates the back end's content policy. Change the prompt or a reference image."
 BY_NAME = {"User-Agent": "OpenAI/v1 PythonBindings/0.28.1"}
 BY_ITS_OTHER_HEADER = {
-    "User-Agent": "a name of the script's own",
+    "User-Agent": "a name that the script chose",
     "X-OpenAI-Client-User-Agent": json.dumps({"bindings_version": "0.27.8", "lang": "python", "publisher": "openai"}),
 }
-LEGACY = pytest.mark.parametrize("headers", [BY_NAME, BY_ITS_OTHER_HEADER], ids=["by name", "by its other header"])
+LEGACY = pytest.mark.parametrize(
+    "headers", [BY_NAME, BY_ITS_OTHER_HEADER], ids=["by user agent", "by its other header"]
+)
 CURRENT = {"User-Agent": "OpenAI/Python 3.54.0"}
 
 

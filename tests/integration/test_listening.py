@@ -1,4 +1,4 @@
-"""The server listens on several addresses at once: IPv4, IPv6 and unix sockets, on all of them or on none."""
+"""The server listens on several addresses at once (IPv4, IPv6 and unix sockets): on all of them, or on none."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ ALL_ADDRESSES = ("::", "0.0.0.0")  # noqa: S104
 
 @asynccontextmanager
 async def server(*addresses: str, port: int = 0) -> AsyncIterator[list[str]]:
-    """A server that answers every request, and its addresses."""
+    """Start a server that answers every request; yields the addresses on which it is listening."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=request.host)
@@ -52,7 +52,7 @@ async def status_at(address: str) -> int:
 
 
 async def refusal(*addresses: str, port: int = 0) -> str:
-    """The one line with which a start on these addresses ends."""
+    """The only line of the error with which startup fails on these addresses."""
     with pytest.raises(ConfigurationError) as refused:
         async with server(*addresses, port=port):
             pass
@@ -60,7 +60,7 @@ async def refusal(*addresses: str, port: int = 0) -> str:
     return line
 
 
-async def test_all_addresses_get_the_same_port_and_are_reached_at_the_addresses_shown(socket_path: Path) -> None:
+async def test_all_addresses_have_the_same_port_and_can_be_reached_as_shown(socket_path: Path) -> None:
     async with server(*ALL_ADDRESSES, f"unix:{socket_path}") as addresses:
         six, four, unix = addresses
         assert six == four.replace("localhost", "[::1]")
@@ -69,7 +69,7 @@ async def test_all_addresses_get_the_same_port_and_are_reached_at_the_addresses_
             assert await status_at(address) == 200
 
 
-async def test_an_address_is_shown_once_although_its_name_has_several() -> None:
+async def test_a_host_name_with_several_addresses_is_shown_once() -> None:
     async with server("localhost", "127.0.0.2") as addresses:
         name, number = addresses
         assert name.startswith("http://localhost:")
@@ -77,19 +77,19 @@ async def test_an_address_is_shown_once_although_its_name_has_several() -> None:
         assert await status_at(number) == 200
 
 
-async def test_an_address_whose_port_is_taken_gets_a_port_of_its_own_only_if_the_port_is_free_to_choose(
+async def test_a_taken_port_is_replaced_only_if_the_system_chooses_the_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = await refusal("127.0.0.2", "127.0.0.1", port=port)
         assert line == f"API_PORT: can't listen on 127.0.0.1:{port}: Address already in use. Example: API_PORT=8891"
-        with socket.create_server(("127.0.0.2", port)):  # nothing listens on the first address any more
+        with socket.create_server(("127.0.0.2", port)):  # nothing is listening on the first address any more
             pass
         getaddrinfo = socket.getaddrinfo
 
         def choosing(host: str, asked: int, *rest: Any, **options: Any) -> Any:
-            """The system's choice for the first address is the port that the second one can't have."""
+            """Let the system choose, for the first address, the port that is taken on the second address."""
             return getaddrinfo(host, asked or port, *rest, **options)
 
         monkeypatch.setattr(socket, "getaddrinfo", choosing)
@@ -109,14 +109,14 @@ async def test_an_address_whose_port_is_taken_gets_a_port_of_its_own_only_if_the
         (f"unix:/tmp/{'a' * 200}", f"API_HOST: can't listen on unix:/tmp/{'a' * 200}: AF_UNIX path too long."),
     ],
 )
-async def test_an_address_that_can_not_be_used_ends_the_start_with_one_line_and_without_a_listener(
+async def test_an_unusable_address_makes_startup_fail_with_one_line_and_no_listener(
     address: str, reason: str, socket_path: Path
 ) -> None:
     assert (await refusal(f"unix:{socket_path}", "127.0.0.1", address)).startswith(reason)
     assert not await asyncio.to_thread(socket_path.exists)
 
 
-async def test_everybody_may_connect_to_the_socket_and_its_file_is_removed_at_the_end(
+async def test_any_user_may_connect_to_the_unix_socket_which_is_removed_at_shutdown(
     socket_path: Path,
 ) -> None:
     before = os.umask(0o077)
@@ -129,14 +129,14 @@ async def test_everybody_may_connect_to_the_socket_and_its_file_is_removed_at_th
     assert not await asyncio.to_thread(socket_path.exists)
 
 
-async def test_a_socket_that_a_killed_process_left_is_replaced(socket_path: Path) -> None:
+async def test_a_unix_socket_that_a_killed_process_left_behind_is_replaced(socket_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(socket_path))
     async with server(f"unix:{socket_path}") as (address,):
         assert await status_at(address) == 200
 
 
-async def test_a_socket_on_which_a_program_listens_is_refused_and_keeps_working(socket_path: Path) -> None:
+async def test_a_unix_socket_on_which_a_program_is_listening_is_refused_and_keeps_working(socket_path: Path) -> None:
     async with server(f"unix:{socket_path}") as (address,):
         assert await refusal(f"unix:{socket_path}") == (
             f"API_HOST: can't listen on unix:{socket_path}: Another program listens there."
@@ -146,7 +146,7 @@ async def test_a_socket_on_which_a_program_listens_is_refused_and_keeps_working(
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-async def test_any_other_file_at_the_path_is_refused_and_kept(socket_path: Path, kind: str) -> None:
+async def test_a_file_that_is_not_a_socket_is_kept_and_its_path_is_refused(socket_path: Path, kind: str) -> None:
     def put() -> None:
         match kind:
             case "file":
@@ -162,7 +162,7 @@ async def test_any_other_file_at_the_path_is_refused_and_kept(socket_path: Path,
     assert (await asyncio.to_thread(socket_path.lstat)).st_ino == before.st_ino
 
 
-async def test_the_socket_of_another_program_is_kept_at_the_end(socket_path: Path) -> None:
+async def test_the_unix_socket_of_another_program_is_not_removed_at_shutdown(socket_path: Path) -> None:
     async with server(f"unix:{socket_path}"):
         await asyncio.to_thread(socket_path.unlink)
         with socket.socket(socket.AF_UNIX) as other:

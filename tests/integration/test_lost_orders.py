@@ -55,7 +55,7 @@ async def test_an_older_task_without_a_prompt_is_not_mistaken_for_the_order(
 ) -> None:
     sora.tells_prompts = False
     async with start_proxy(**in_front_of(sora), settle_time=0.2) as proxy:
-        await made(proxy, "the first list tells no prompts")
+        await made(proxy, "shows the server that lists have no prompts")
         sora.register(SOMEBODY_ELSE)
         losing(sora)
         assert sora.result_of("task_3") in await made(proxy)
@@ -66,8 +66,8 @@ async def test_an_older_task_without_a_prompt_is_not_mistaken_for_the_order(
 async def test_the_only_newer_task_without_a_prompt_is_taken_for_the_order(start_proxy: StartProxy, sora: Sora) -> None:
     sora.tells_prompts = False
     async with start_proxy(**in_front_of(sora)) as proxy:
-        await made(proxy, "the first list tells no prompts")
-        await made(proxy, "what was listed before this order was noted")
+        await made(proxy, "shows the server that lists have no prompts")
+        await made(proxy, "sent after the server has recorded the listed tasks")
         sora.register(SOMEBODY_ELSE)
     async with start_proxy(**in_front_of(sora)) as proxy:  # the restarted server still knows the task
         losing(sora, None)
@@ -79,7 +79,7 @@ async def test_the_only_newer_task_without_a_prompt_is_taken_for_the_order(start
 async def test_a_lost_order_fails_if_two_new_tasks_have_no_prompts(start_proxy: StartProxy, sora: Sora) -> None:
     sora.tells_prompts = False
     async with start_proxy(**in_front_of(sora)) as proxy:
-        await made(proxy, "the first list tells no prompts")
+        await made(proxy, "shows the server that lists have no prompts")
         losing(sora, None, SOMEBODY_ELSE)
         async with proxy.chat() as answer:
             assert answer.status == 502

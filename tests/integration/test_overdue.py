@@ -150,7 +150,7 @@ async def test_an_order_stays_in_progress_while_every_search_for_it_fails(
     async with start_simulator() as simulator:
         settings = in_front_of(simulator)
         async with start_proxy(**settings, **SHORT) as proxy:
-            async with proxy.chat("the one that shows what lists tell") as answer:
+            async with proxy.chat("shows the server that lists contain prompts") as answer:
                 assert answer.status == 200
             await simulator.order_fault("drop", endpoint="submit", times=1, registered=True)
             await simulator.order_fault("server_error", endpoint="list", times=None)

@@ -1,4 +1,4 @@
-"""The page at `/` and its files: open to all, and allowed to load nothing but themselves."""
+"""The page at `/` and its files, which need no key and load nothing from other hosts."""
 
 import pytest
 
@@ -13,7 +13,9 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("path", "kind"), PARTS)
-async def test_the_page_needs_no_key_and_allows_only_its_own_files(proxy: Proxy, path: str, kind: str) -> None:
+async def test_the_page_needs_no_key_and_may_load_files_only_from_its_own_server(
+    proxy: Proxy, path: str, kind: str
+) -> None:
     async with proxy.client.get(proxy.url + path, headers={"authorization": ""}) as answer:
         assert (answer.status, answer.content_type) == (200, kind)
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))

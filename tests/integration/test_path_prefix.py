@@ -1,4 +1,4 @@
-"""The address of the server behind reverse proxies: a path prefix, and proxies that connect to a unix socket."""
+"""The addresses that the server shows behind proxies that add a path prefix or connect to a unix socket."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ NOT_PREFIXES += ["/a?b", "/a#b", "/%2e%2e", "/a\\b", "/<b>", "/$(id)", "/`id`", 
 
 @pytest.fixture
 def on_unix_socket(tmp_path: Path, socket_path: Path) -> StartProxy:
-    """Start a server that listens on a unix socket only."""
+    """Start a server that listens only on a unix socket."""
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Proxy]:
@@ -81,7 +81,7 @@ async def server_of(proxy: Proxy, **headers: str) -> str:
         return str(server["url"])
 
 
-async def test_every_address_contains_the_prefix_that_a_trusted_proxy_names(
+async def test_every_address_contains_the_prefix_that_a_trusted_proxy_sends(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator) | {"image_localization": True} | TRUSTED
@@ -92,13 +92,13 @@ async def test_every_address_contains_the_prefix_that_a_trusted_proxy_names(
             made = await answer.json()
         link = f"({PUBLIC}/images/"
         assert link in made["choices"][0]["message"]["content"]
-        # Links are made when they are shown: another way to the server shows others.
+        # Links are made when they are shown, so a client that reaches the server directly gets other links.
         assert f"({proxy.url}/images/" in str(await proxy.get(f"/v1/generation/{made['id']}"))
         async with proxy.client.get(f"{proxy.url}/v1/generation/{made['id']}", headers=FORWARDED) as answer:
             assert link in (await answer.json())["choices"][0]["message"]["content"]
 
 
-async def test_a_stream_that_a_stopping_server_ends_can_be_resumed_under_the_prefix(
+async def test_the_address_for_resuming_a_stream_contains_the_prefix(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator:
@@ -110,7 +110,7 @@ async def test_a_stream_that_a_stopping_server_ends_can_be_resumed_under_the_pre
             assert address in (await answer.read()).decode()
 
 
-async def test_a_webhook_links_the_image_under_the_prefix_of_its_order(
+async def test_the_link_in_a_webhook_contains_the_prefix_of_its_order(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver
 ) -> None:
     settings = in_front_of(simulator) | {"image_localization": True, "webhook_allow": (receiver.host,)} | TRUSTED
@@ -129,14 +129,14 @@ async def test_a_prefix_that_is_not_a_plain_path_is_ignored(start_proxy: StartPr
 
 
 @pytest.mark.parametrize("prefix", ["/sora/", "/sora, /inner"])
-async def test_the_prefix_is_that_of_the_first_proxy_without_a_slash_at_its_end(
+async def test_only_the_first_prefix_is_used_and_its_trailing_slash_is_removed(
     start_proxy: StartProxy, prefix: str
 ) -> None:
     async with start_proxy(**TRUSTED) as proxy:
         assert await origin_of(proxy, **FORWARDED | {"x-forwarded-prefix": prefix}) == PUBLIC
 
 
-async def test_the_prefix_of_anybody_else_is_ignored(start_proxy: StartProxy) -> None:
+async def test_a_prefix_from_an_untrusted_client_is_ignored(start_proxy: StartProxy) -> None:
     async with start_proxy(trusted_proxies="10.0.0.0/8,unix") as proxy:
         assert await origin_of(proxy, **FORWARDED) == proxy.url
         assert await server_of(proxy, **FORWARDED) == "/"
@@ -149,14 +149,14 @@ async def test_base_url_overrides_the_prefix(start_proxy: StartProxy) -> None:
 
 
 @pytest.mark.parametrize(("trusted", "origin"), [("unix", PUBLIC), ("127.0.0.0/8,0.0.0.0/0,::/0", "http://localhost")])
-async def test_a_proxy_at_a_unix_socket_is_trusted_only_by_its_name(
+async def test_a_proxy_at_a_unix_socket_is_trusted_only_if_unix_is_listed(
     on_unix_socket: StartProxy, trusted: str, origin: str
 ) -> None:
     async with on_unix_socket(trusted_proxies=trusted) as proxy:
         assert await origin_of(proxy, **FORWARDED) == origin
 
 
-async def test_a_host_that_is_not_valid_in_a_link_is_replaced_at_a_unix_socket_too(on_unix_socket: StartProxy) -> None:
+async def test_an_invalid_host_header_at_a_unix_socket_is_not_used_in_links(on_unix_socket: StartProxy) -> None:
     async with on_unix_socket() as proxy:
         assert await origin_of(proxy, host="a:b:c") == "http://localhost"
 
@@ -171,7 +171,7 @@ async def test_a_host_that_is_not_valid_in_a_link_is_replaced_at_a_unix_socket_t
         ("10.0.0.0/8", "192.0.2.66", "unix"),
     ],
 )
-async def test_the_address_of_a_client_behind_a_unix_socket_is_the_one_that_a_trusted_proxy_names(
+async def test_only_a_trusted_proxy_at_a_unix_socket_determines_the_client_address(
     on_unix_socket: StartProxy, trusted: str, forwarded: str, address: str
 ) -> None:
     async with on_unix_socket(trusted_proxies=trusted) as proxy:

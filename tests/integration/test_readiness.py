@@ -1,4 +1,4 @@
-"""The server says why it is not ready, for each reason that there is."""
+"""The readiness check states every reason for which the server is not ready."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ async def readiness(proxy: Proxy) -> Health | NotReady:
 
 
 async def reasons(proxy: Proxy) -> list[Reason]:
-    """Why it is not ready. The first reason is also in the form of OpenAI's errors."""
+    """Why the server is not ready. The answer also has an error in OpenAI's form, with a code for the first reason."""
     found = await readiness(proxy)
     if not isinstance(found, NotReady):
         return []
@@ -53,14 +53,14 @@ async def until_ready(proxy: Proxy) -> None:
     await eventually(look)
 
 
-async def test_a_server_that_stops(proxy: Proxy) -> None:
+async def test_a_server_that_is_shutting_down_is_not_ready(proxy: Proxy) -> None:
     await proxy.app[SUPERVISOR].stop(5)
     assert "shutting down" in (await only_reason(proxy, "server_stopping")).message
     async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
         assert (answer.headers["connection"], answer.headers["retry-after"]) == ("close", "5")
 
 
-async def test_no_back_end(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_server_without_an_enabled_back_end_is_not_ready(start_proxy: StartProxy, sora: Sora) -> None:
     entry = {"name": "fox", "kind": "sora", "base_url": sora.url}
     async with start_proxy(backends=[entry]) as proxy:
         assert await reasons(proxy) == []
@@ -71,7 +71,7 @@ async def test_no_back_end(start_proxy: StartProxy, sora: Sora) -> None:
         assert await reasons(proxy) == []
 
 
-async def test_no_usable_key(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_server_without_a_usable_key_is_not_ready(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("unauthorized", endpoint="submit", times=None)
     settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
     async with start_proxy(**settings) as proxy, proxy.chat() as answer:
@@ -81,13 +81,17 @@ async def test_no_usable_key(start_proxy: StartProxy, simulator: Simulator) -> N
     assert "sora has no usable key" in reason.message
 
 
-async def test_models_that_no_back_end_has_listed_yet(start_proxy: StartProxy, silent: int) -> None:
+async def test_a_server_whose_back_ends_have_listed_no_models_yet_is_not_ready(
+    start_proxy: StartProxy, silent: int
+) -> None:
     entry = {"name": "fox", "kind": "openai_images", "base_url": f"http://127.0.0.1:{silent}/v1"}
     async with start_proxy(backends=[entry]) as proxy:
         await only_reason(proxy, "models_not_listed")
 
 
-async def test_storage_that_does_not_accept_orders(start_proxy: StartProxy, sora: Sora, tmp_path: Path) -> None:
+async def test_a_server_is_not_ready_while_its_storage_is_unavailable(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
     path = tmp_path / "data" / "sora_proxy.db"
     async with start_proxy(**in_front_of(sora)) as proxy:
         await asyncio.to_thread(path.rename, path.with_suffix(".away"))
@@ -102,12 +106,12 @@ async def place_in_background(proxy: Proxy) -> None:
         assert answer.status == 200, await answer.text()
 
 
-async def test_a_back_end_that_can_not_be_reached_until_it_can(
+async def test_a_server_is_not_ready_while_its_back_end_is_unreachable(
     start_proxy: StartProxy, sora: Sora, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(order_queue, "MAX_REFUSED_SECONDS", 0.5)
     monkeypatch.setattr(discovery, "RETRY_SECONDS", 0.2)
-    reserved = socket.socket()  # nothing listens on it yet
+    reserved = socket.socket()  # nothing is listening on this port yet
     reserved.bind(("127.0.0.1", 0))
     settings = in_front_of(sora) | {"sora_base_url": f"http://127.0.0.1:{reserved.getsockname()[1]}"}
     async with start_proxy(**settings) as proxy, proxy.chat() as failed:
@@ -119,10 +123,12 @@ async def test_a_back_end_that_can_not_be_reached_until_it_can(
         ready = await readiness(proxy)
         assert ready.backends == {"sora": False}
         async with serve_simulator(SimulatorOptions(), reserved):
-            await until_ready(proxy)  # no order is needed for that
+            await until_ready(proxy)  # the server notices this without an order
 
 
-async def test_a_server_that_restarts_is_waited_for(start_proxy: StartProxy, silent: int, sora: Sora) -> None:
+async def test_a_server_stays_ready_at_first_when_its_back_end_becomes_unreachable(
+    start_proxy: StartProxy, silent: int, sora: Sora
+) -> None:
     settings = in_front_of(sora) | {"sora_base_url": f"http://127.0.0.1:{silent}"}
     async with start_proxy(**settings) as proxy:
         await place_in_background(proxy)
@@ -134,7 +140,9 @@ async def test_a_server_that_restarts_is_waited_for(start_proxy: StartProxy, sil
         assert await reasons(proxy) == []
 
 
-async def test_one_of_two_back_ends_is_enough(start_proxy: StartProxy, sora: Sora, silent: int) -> None:
+async def test_a_server_is_ready_if_one_of_its_back_ends_can_be_reached(
+    start_proxy: StartProxy, sora: Sora, silent: int
+) -> None:
     entry = {"kind": "sora", "base_url": sora.url}
     backends = [entry | {"name": "fox"}, entry | {"name": "hare", "base_url": f"http://127.0.0.1:{silent}"}]
     async with start_proxy(backends=backends, max_images_per_day=None) as proxy:
@@ -144,7 +152,9 @@ async def test_one_of_two_back_ends_is_enough(start_proxy: StartProxy, sora: Sor
         assert await reasons(proxy) == []
 
 
-async def test_a_full_queue(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
+async def test_a_server_is_not_ready_while_its_queue_is_full(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
     async with start_simulator(seconds=HOUR) as simulator:
         settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys(max_concurrent=1)}
         async with start_proxy(**settings, max_queue=1, max_queue_wait=HOUR) as proxy:
@@ -158,7 +168,7 @@ async def test_a_full_queue(start_proxy: StartProxy, start_simulator: StartSimul
             await until_ready(proxy)
 
 
-async def test_a_daily_cap_that_is_reached(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_server_that_has_reached_its_daily_cap_is_not_ready(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora), max_images_per_day=1) as proxy:
         assert await reasons(proxy) == []
         async with proxy.chat() as answer:
@@ -166,7 +176,7 @@ async def test_a_daily_cap_that_is_reached(start_proxy: StartProxy, sora: Sora) 
         assert (await only_reason(proxy, "daily_cap_reached")).backend == "sora"
 
 
-async def test_a_background_loop_that_crashes_again_and_again(
+async def test_a_server_is_not_ready_while_a_background_loop_keeps_crashing(
     start_proxy: StartProxy, sora: Sora, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.2)
@@ -175,7 +185,7 @@ async def test_a_background_loop_that_crashes_again_and_again(
         crashes = 0
 
         async def crash() -> bool:
-            """Kill the loop as soon as it runs again."""
+            """Kill the loop if it is running again; returns whether the server is not ready."""
             nonlocal crashes
             for task in asyncio.all_tasks():
                 if task.get_name() == "retention" and not task.done():
@@ -191,7 +201,9 @@ async def test_a_background_loop_that_crashes_again_and_again(
     assert crashes >= background.MANY_DEATHS
 
 
-async def test_several_reasons_at_once_are_all_given(start_proxy: StartProxy, sora: Sora, tmp_path: Path) -> None:
+async def test_all_reasons_that_apply_at_the_same_time_are_stated(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
     path = tmp_path / "data" / "sora_proxy.db"
     async with start_proxy(**in_front_of(sora) | {"api_keys": []}) as proxy:
         await asyncio.to_thread(path.rename, path.with_suffix(".away"))

@@ -33,7 +33,7 @@ def with_file(file: Path) -> dict[str, Any]:
 
 
 async def reloaded(proxy: Proxy, caplog: pytest.LogCaptureFixture, event: str) -> str:
-    """The line that a reload logs. It is the only one."""
+    """Reload the key file; returns the only line that the reload logs."""
     caplog.clear()
     proxy.app[KEY_SOURCE].reload()
     await turns_until(lambda: event in caplog.text)
@@ -45,7 +45,7 @@ def number_of_keys(proxy: Proxy) -> int:
     return len(proxy.app[KEY_REGISTRY].records)
 
 
-async def test_a_changed_file_is_read_at_once(
+async def test_a_reload_reads_a_changed_file_at_once(
     start_proxy: StartProxy, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with start_proxy(**with_file(file)) as proxy:
@@ -55,7 +55,7 @@ async def test_a_changed_file_is_read_at_once(
         await turns_until(lambda: number_of_keys(proxy) == 2)
 
 
-async def test_an_unchanged_file_is_logged_too_and_each_time(
+async def test_each_reload_of_an_unchanged_file_is_logged(
     start_proxy: StartProxy, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with start_proxy(**with_file(file)) as proxy:
@@ -66,7 +66,7 @@ async def test_an_unchanged_file_is_logged_too_and_each_time(
 
 
 @pytest.mark.parametrize("text", ["[", '[{"key": "a", "weight": -1}]', None], ids=str)
-async def test_a_file_that_can_not_be_used_changes_nothing(
+async def test_the_reload_of_an_unusable_file_changes_no_keys(
     start_proxy: StartProxy, file: Path, caplog: pytest.LogCaptureFixture, text: str | None
 ) -> None:
     async with start_proxy(**with_file(file)) as proxy:
@@ -84,7 +84,7 @@ def _folder_without_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("_folder_without_keys")
-async def test_without_a_key_file_the_reason_is_logged(
+async def test_a_reload_without_a_key_file_logs_why_nothing_is_read(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"upstream": "sora", "sora_base_url": "http://127.0.0.1:9"}

@@ -105,7 +105,7 @@ async def check_every_cut(proxy: Proxy, response_id: str, uncut: list[bytes]) ->
         assert await stream_of(proxy, response_id, number) == uncut[position:]
 
 
-async def test_a_whole_response_has_the_image_and_its_link(proxy: Proxy) -> None:
+async def test_a_response_without_streaming_has_the_image_and_its_link(proxy: Proxy) -> None:
     body = await answer_of(proxy, metadata={"album": "foxes"})
 
     call, message = body["output"]

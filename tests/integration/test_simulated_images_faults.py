@@ -137,7 +137,7 @@ async def test_base64_can_have_line_breaks(generic: SimulatedImages) -> None:
     assert looked_at(base64.b64decode(encoded))[0] == "PNG"
 
 
-async def test_the_address_of_an_image_can_be_relative_need_a_key_and_fail(generic: SimulatedImages) -> None:
+async def test_the_address_of_an_image_can_be_relative_can_require_a_key_and_can_fail(generic: SimulatedImages) -> None:
     answer = await after(generic, "link", relative=True, guarded=True, failures=2)
     address = answer.json["data"][0]["url"]
     assert address.startswith("/")
@@ -197,6 +197,6 @@ async def test_each_fault_can_be_requested_by_its_name_alone_and_is_listed(
     assert [(rule["fault"], rule["left"]) for rule in listed] == [(fault, 1)]
 
 
-async def test_a_fault_of_another_wire_is_refused(generic: SimulatedImages) -> None:
+async def test_a_fault_that_only_another_protocol_has_is_refused(generic: SimulatedImages) -> None:
     answer = await generic.call("POST", f"{generic.root}/simulator/faults", json={"fault": "vanish"})
     assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_fault")

@@ -191,7 +191,7 @@ async def test_media_urls_cannot_be_guessed(client: Client) -> None:
         assert (await client.call("GET", wrong, None)).status == 404
 
 
-async def test_lists_can_have_pages_and_wrapped_rows_and_omit_prompts() -> None:
+async def test_task_lists_can_be_paged_can_wrap_their_rows_and_can_omit_prompts() -> None:
     async with simulator(page_limit=2, wrap_rows=True, list_without_prompts=True) as client:
         ids = [(await client.submit()).json["id"] for _ in range(3)]
         page = (await client.call("GET", "/backend/video_gen?limit=50")).json
@@ -667,7 +667,7 @@ def test_the_command_serves_a_profile_below_its_own_path() -> None:
         (["--wire", "images", "--image-bytes", str(2**40)], "image_bytes must be at most 67108864"),
     ],
 )
-def test_the_command_refuses_options_of_another_wire_and_values_out_of_range(
+def test_the_command_refuses_options_of_another_protocol_and_values_out_of_range(
     capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
 ) -> None:
     parser = argparse.ArgumentParser()

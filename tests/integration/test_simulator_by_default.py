@@ -1,4 +1,4 @@
-"""The simulator answers only if it is configured or nothing is configured, and never in place of a real back end."""
+"""The simulator answers only if it is configured, or if no back end is configured; it never replaces a real one."""
 
 import asyncio
 import logging

@@ -24,7 +24,7 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """A server that counts simultaneous calls and limits them. After the first few, calls wait for `go_on`."""
+    """A server that counts and limits simultaneous calls. The first few are answered at once, others after `go_on`."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 
@@ -345,7 +345,7 @@ async def test_a_drained_back_end_finishes_orders_that_have_begun(start_proxy: S
         await each.cleanup()
 
 
-async def test_a_server_limit_of_one_call_is_learned_in_one_round(start_proxy: StartProxy) -> None:
+async def test_a_limit_of_one_simultaneous_call_is_learned_from_the_first_refusals(start_proxy: StartProxy) -> None:
     server = Counting(answers_at_once=0, most=1)
     runner = await server.start()
 

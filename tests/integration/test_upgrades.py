@@ -1,4 +1,4 @@
-"""Data folders of all earlier versions, opened by the whole program."""
+"""The whole program opens the data folders of all earlier versions."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.upgrade_samples import NAMES, orders, restore, rows
 DONE = ("a red fox", "the same fox in the snow")
 REFUSED = "a fox that fails"
 UNFINISHED = ("a running fox", "a fox on its way", "a waiting fox")
-# Samples get older: their ended orders must not expire.
+# The orders of the samples ended long ago, and must not be removed because of their age.
 SETTINGS: dict[str, Any] = {"admin_key": None, "image_localization": True, "retention_days": 0.0}
 
 
@@ -23,7 +23,7 @@ def data(tmp_path: Path) -> Path:
 
 
 async def operator_reads(proxy: Proxy, data: Path, name: str) -> Any:
-    """The answer of a route for operators, asked for with the key that the older version made."""
+    """The answer of an admin route to a request with the admin key that the earlier version generated."""
     key = await asyncio.to_thread((data / "admin_key").read_text)
     headers = {"authorization": f"Bearer {key.strip()}"}
     async with proxy.client.get(f"{proxy.url}/admin/api/{name}", headers=headers) as answer:
@@ -41,7 +41,7 @@ async def assert_images_are_kept(proxy: Proxy, data: Path, content: str) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_clients_of_an_earlier_version_find_their_orders_and_unfinished_ones_continue(
+async def test_orders_of_an_earlier_version_can_be_retrieved_and_unfinished_orders_continue(
     start_proxy: StartProxy, sora: Sora, data: Path, name: str
 ) -> None:
     await asyncio.to_thread(restore, name, data)
@@ -49,7 +49,7 @@ async def test_clients_of_an_earlier_version_find_their_orders_and_unfinished_on
     for prompt in (*DONE, UNFINISHED[0]):  # the tasks that the back end registered before the upgrade
         sora.register({"prompt": prompt, "token": UPSTREAM_TOKEN})
     settings = in_front_of(sora, **SETTINGS)
-    for _ in range(2):  # the second start is one without a migration
+    for _ in range(2):  # at the second startup, there is nothing to migrate
         async with start_proxy(**settings) as proxy:
             for prompt in (*DONE, *UNFINISHED):
                 await assert_images_are_kept(proxy, data, await outcome(proxy, ids[prompt]))
@@ -61,7 +61,7 @@ async def test_clients_of_an_earlier_version_find_their_orders_and_unfinished_on
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_operators_find_what_an_earlier_version_stored(
+async def test_operators_see_the_keys_settings_and_audit_log_of_an_earlier_version(
     start_proxy: StartProxy, sora: Sora, data: Path, name: str
 ) -> None:
     await asyncio.to_thread(restore, name, data)
@@ -78,7 +78,7 @@ async def test_operators_find_what_an_earlier_version_stored(
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_stored_keys_of_an_earlier_version_keep_the_simulator_away_at_the_first_start(
+async def test_the_simulator_is_used_only_if_the_earlier_version_stored_no_keys(
     start_proxy: StartProxy, data: Path, name: str
 ) -> None:
     await asyncio.to_thread(restore, name, data)
