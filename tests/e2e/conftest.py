@@ -105,7 +105,7 @@ def running_on_terminal(folder: Path, **variables: str) -> Iterator[Program]:
 def _running(
     folder: Path, arguments: Sequence[str], variables: dict[str, str], output: tuple[int, int]
 ) -> Iterator[Program]:
-    # The servers of other tests have keys of the same names: their claims on keys must not meet.
+    # Servers claim keys in the temporary folder. It is separate for each test, because tests use the same key names.
     usual = {"API_HOST": "127.0.0.1", "API_PORT": "0", "SIMULATOR_SECONDS": "0.5", "TMPDIR": str(folder)}
     settings = usual | variables
     reading, writing = output

@@ -7,7 +7,7 @@ from tests.markdown_pages import README, code_blocks
 CUT_WORD = re.compile(r"[\w-]+…")
 NUMBER = re.compile(r"\d+")
 STARTS = "make run"
-# How the commands begin that no test runs: the tests do not install Docker, and do not run themselves.
+# The beginnings of the commands that are not tested: the tests neither install Docker nor run themselves.
 EXCEPTED = ("docker ", "make test")
 
 

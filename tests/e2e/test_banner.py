@@ -1,4 +1,4 @@
-"""The banner works where it is read: in other terminals and folders, and outside of a container."""
+"""The command that the banner prints works in other terminals, in other folders, and outside a container."""
 
 import re
 import socket
@@ -11,7 +11,7 @@ from tests.conftest import ADMIN_KEY, CLIENT_KEY
 from tests.e2e.conftest import Program, StartProgram, curl_line, paste, running_on_terminal
 
 CONFIGURED = {"API_AUTH_TOKEN": CLIENT_KEY, "ADMIN_KEY": ADMIN_KEY}
-# In place of the commands of containers: the container is this machine.
+# Replaces docker, podman and kubectl. This machine plays the part of the container.
 ENGINE = """#!/bin/sh
 [ "$1 $2" = "exec {name}" ] || exit 1
 shift 2
@@ -21,7 +21,7 @@ exec "$@"
 
 
 def assert_it_streams_an_image(line: str, folder: Path, **variables: str) -> None:
-    """Paste the line in another folder."""
+    """Paste the line into a shell in another folder, and check that an image is streamed."""
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
     out = paste(line, elsewhere, **variables)
@@ -42,7 +42,7 @@ def assert_no_secret_is_shown(program: Program) -> None:
 def test_on_a_terminal_the_printed_command_works_in_another_terminal_and_folder(
     tmp_path: Path, configured: dict[str, str]
 ) -> None:
-    for _ in range(1 if configured else 2):  # the key is shown at every start
+    for _ in range(1 if configured else 2):  # the key is shown at every startup
         with running_on_terminal(tmp_path, **configured) as program:
             assert f"Open {program.url} in a browser" in program.said
             assert_it_streams_an_image(curl_line(program.said), tmp_path)
@@ -83,15 +83,15 @@ def test_without_a_terminal_the_printed_command_takes_a_configured_key_from_a_va
     ],
     ids=["docker", "podman", "podman as oci", "kubernetes"],
 )
-def test_in_a_container_the_printed_command_reads_the_key_from_outside(
+def test_the_command_printed_in_a_container_works_outside_the_container(
     start_program: StartProgram, tmp_path: Path, container: dict[str, str], command: str, configured: dict[str, str]
 ) -> None:
-    engine = tmp_path / "elsewhere" / "tools" / command  # a folder in which pasted lines find their commands
+    engine = tmp_path / "elsewhere" / "tools" / command  # pasted lines find their commands in this folder
     engine.parent.mkdir(parents=True)
     engine.write_text(ENGINE.format(name=socket.gethostname()))
     engine.chmod(0o755)
     with start_program(**container, **configured) as program:
-        inside = {"API_AUTH_TOKEN": CLIENT_KEY} if configured else {}  # a container has the variables of its server
+        inside = {"API_AUTH_TOKEN": CLIENT_KEY} if configured else {}  # commands in a container have its variables
         assert f"{command} exec {socket.gethostname()} " in program.said
         assert_it_streams_an_image(curl_line(program.said), tmp_path, **inside)
         assert_no_secret_is_shown(program)

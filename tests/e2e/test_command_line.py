@@ -1,4 +1,4 @@
-"""The first minutes of a new user: the start, the stop, and messages about mistakes. The banner has its own tests."""
+"""What a new user sees first: startup, shutdown, and messages about mistakes. The banner has its own tests."""
 
 import json
 import signal

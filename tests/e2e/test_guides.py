@@ -1,4 +1,4 @@
-"""The guides of docs/operations.md for backups and the rotation of keys, carried out as they are written."""
+"""The instructions in docs/operations.md for backups and for the rotation of keys, followed step by step."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ def state(program: Program, generation_id: str, key: str = "") -> str:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition is true of the running processes."""
+    """Wait until a condition is true. It is checked on a thread, because it calls a server."""
 
     async def look() -> bool:
         return await asyncio.to_thread(condition)
@@ -62,7 +62,7 @@ def refused(program: Program, path: str, key: str) -> bool:
 
 @pytest.fixture
 def simulator() -> Iterator[str]:
-    """A back end whose tasks take as long as the test says."""
+    """A back end whose tasks take 0.3 seconds."""
     with running_simulator("--seconds", "0.3", "--queue-seconds", "0") as url:
         yield url
 
@@ -114,7 +114,7 @@ def test_a_backup_of_a_running_server_can_be_restored(tmp_path: Path, simulator:
     assert registered(simulator) == 2
 
 
-def test_orders_that_waited_when_an_old_backup_was_made_are_sent_again(tmp_path: Path) -> None:
+def test_an_order_that_was_waiting_during_a_backup_is_sent_again_after_its_restore(tmp_path: Path) -> None:
     folder = tmp_path / "server"
     folder.mkdir()
     with running_simulator("--seconds", "2", "--queue-seconds", "0") as simulator:
@@ -130,7 +130,7 @@ def test_orders_that_waited_when_an_old_backup_was_made_are_sent_again(tmp_path:
         restore(backup, folder)
         with running_program(folder, **settings) as program:
             until(lambda: state(program, first) == state(program, second) == "completed")
-        assert registered(simulator) == 3  # the order that was at the back end was not sent again
+        assert registered(simulator) == 3  # the order that the back end already had was not sent again
 
 
 def test_an_upstream_key_gets_a_new_token_and_keeps_its_id(tmp_path: Path, simulator: str) -> None:
@@ -170,7 +170,7 @@ def test_a_client_key_is_rotated_without_losing_its_orders(tmp_path: Path, simul
         assert refused(program, "/v1/generations", OLD)
 
 
-def test_a_deleted_admin_key_file_is_replaced_at_the_next_start(tmp_path: Path) -> None:
+def test_a_deleted_admin_key_file_is_replaced_at_the_next_startup(tmp_path: Path) -> None:
     keys = []
     for _ in range(2):
         with running_program(tmp_path) as program:

@@ -8,7 +8,7 @@ from tests.eventually import PATIENCE
 
 
 def warnings(program: Program) -> list[str]:
-    """The names of the keys in the warnings that a stopped program has logged."""
+    """Stop a program; returns the names of the keys about which it has logged a warning."""
     assert program.stop() == 0
     lines = map(json.loads, program.log.splitlines())
     return [line["key"] for line in lines if line["event"] == "upstream key used by another process"]
@@ -28,7 +28,7 @@ def folders(folder: Path) -> tuple[Path, Path]:
     return first, second
 
 
-def test_a_second_server_warns_about_the_keys_that_both_have(tmp_path: Path) -> None:
+def test_a_second_server_warns_about_the_keys_that_both_servers_have(tmp_path: Path) -> None:
     first, second = folders(tmp_path)
     with running_program(first, **keys("one", "shared"), TMPDIR=str(tmp_path)) as older:
         with running_program(second, **keys("shared", "two"), TMPDIR=str(tmp_path)) as newer:
@@ -36,7 +36,7 @@ def test_a_second_server_warns_about_the_keys_that_both_have(tmp_path: Path) -> 
         assert warnings(older) == []
 
 
-def test_keys_of_a_killed_server_are_free_again(tmp_path: Path) -> None:
+def test_keys_of_a_killed_server_can_be_used_without_a_warning(tmp_path: Path) -> None:
     first, second = folders(tmp_path)
     with running_program(first, **keys("one"), TMPDIR=str(tmp_path)) as killed:
         killed.process.kill()
@@ -45,7 +45,7 @@ def test_keys_of_a_killed_server_are_free_again(tmp_path: Path) -> None:
         assert warnings(program) == []
 
 
-def test_a_server_whose_claims_are_impossible_serves_all_the_same(tmp_path: Path) -> None:
+def test_a_server_that_can_not_claim_its_keys_still_runs(tmp_path: Path) -> None:
     (tmp_path / "sora_proxy.keys").symlink_to(tmp_path / "elsewhere")
     with running_program(tmp_path, **keys("one")) as program:
         assert warnings(program) == []

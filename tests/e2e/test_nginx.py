@@ -1,4 +1,4 @@
-"""The example for nginx: links, the API document and streams, behind a real nginx that listens on a unix socket."""
+"""The example configuration for nginx, tested with a real nginx that listens on unix sockets."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from tests.eventually import PATIENCE, eventually
 EXAMPLE = CHECKOUT / "config" / "deploy" / "nginx.conf"
 HOST = "images.example.com"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-PREFIX = [  # as the comment in the example says
+PREFIX = [  # the changes that a comment in the example describes for a path prefix
     ("location / {", "location /sora/ {"),
     ("proxy_pass http://sora_proxy;", "proxy_pass http://sora_proxy/;"),
     ('X-Forwarded-Prefix "";', "X-Forwarded-Prefix /sora;"),
@@ -34,19 +34,20 @@ pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is 
 
 @dataclass
 class Nginx:
-    """The example in a folder of its own."""
+    """An nginx with the example configuration, in a separate folder."""
 
     folder: Path
     authority: trustme.CA
 
     def configure(self, upstream: str, *changes: tuple[str, str]) -> None:
-        """Write the example with other addresses and certificates, and with these changes."""
+        """Write the example to the folder, with the addresses and certificates of the test and with these changes."""
         site = EXAMPLE.read_text()
         for before, after in [
             ("    listen [::]:80;\n", ""),
             ("    listen [::]:443 ssl;\n", ""),
             ("listen 80;", f"listen unix:{self.folder}/80;"),
-            ("listen 443 ssl;", f"listen unix:{self.folder}/443;"),  # without TLS, which aiohttp can't speak there
+            # TLS is switched off, because the connector of aiohttp for unix sockets does not support it.
+            ("listen 443 ssl;", f"listen unix:{self.folder}/443;"),
             ("/etc/ssl/images.example.com.pem", f"{self.folder}/certificate.pem"),
             ("/etc/ssl/images.example.com.key", f"{self.folder}/key.pem"),
             ("127.0.0.1:8890", upstream),
@@ -62,7 +63,7 @@ class Nginx:
         (self.folder / "nginx.conf").write_text(f"{head} http {{ access_log off; {paths} {site} }}")
 
     def check(self) -> str:
-        """What nginx says about its configuration."""
+        """The output of nginx when it checks its configuration."""
         checked = subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False)
         return checked.stderr
 
@@ -82,7 +83,7 @@ class Nginx:
 
     @contextlib.asynccontextmanager
     async def client(self, port: int = 443) -> AsyncIterator[aiohttp.ClientSession]:
-        """A client that reaches nginx, once it listens."""
+        """A client that is connected to nginx. Waits until nginx is listening."""
         path = f"{self.folder}/{port}"
 
         async def listens() -> bool:
@@ -109,7 +110,7 @@ def nginx() -> Iterator[Nginx]:
 def behind_nginx(
     start_program: StartProgram, nginx: Nginx, kind: str, *changes: tuple[str, str], **settings: str
 ) -> Iterator[Program]:
-    """A program behind nginx, which connects to its port or to its unix socket."""
+    """A program behind nginx. nginx connects to the program's port or to its unix socket."""
     upstream = f"{nginx.folder}/http.sock"
     settings |= {"API_HOST": f"127.0.0.1,unix:{upstream}", "TRUSTED_PROXIES": "unix" if kind == "unix" else "127.0.0.1"}
     with start_program(**settings, API_AUTH_TOKEN=CLIENT_KEY, UPSTREAM="simulator") as program:
@@ -130,14 +131,14 @@ async def origin_in(client: aiohttp.ClientSession, path: str, **headers: str) ->
         return str(server["url"])
 
 
-def test_the_example_is_valid(nginx: Nginx) -> None:
+def test_nginx_accepts_the_example(nginx: Nginx) -> None:
     nginx.configure("127.0.0.1:8890")
     assert "test is successful" in nginx.check()
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 @pytest.mark.parametrize(("path", "changes"), [("", []), ("/sora", PREFIX)], ids=["whole host", "prefix"])
-def test_links_and_documents_lead_through_nginx(
+def test_links_and_the_api_document_contain_the_address_of_nginx(
     start_program: StartProgram, nginx: Nginx, kind: str, path: str, changes: list[tuple[str, str]]
 ) -> None:
     async def use() -> None:
@@ -157,7 +158,7 @@ def test_links_and_documents_lead_through_nginx(
         asyncio.run(use())
 
 
-def test_headers_of_the_client_are_not_passed_on(start_program: StartProgram, nginx: Nginx) -> None:
+def test_forwarding_headers_of_clients_are_not_passed_on(start_program: StartProgram, nginx: Nginx) -> None:
     async def use() -> None:
         forged = {"x-forwarded-prefix": "/evil", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
         async with nginx.client() as client:
@@ -167,7 +168,7 @@ def test_headers_of_the_client_are_not_passed_on(start_program: StartProgram, ng
         asyncio.run(use())
 
 
-def test_a_stream_is_not_held_back(start_program: StartProgram, nginx: Nginx) -> None:
+def test_nginx_does_not_buffer_streams(start_program: StartProgram, nginx: Nginx) -> None:
     async def use() -> None:
         async with nginx.client() as client, client.post("/v1/chat/completions", json=chat(stream=True)) as answer:
             first = json.loads((await answer.content.readline()).removeprefix(b"data: "))
@@ -180,7 +181,7 @@ def test_a_stream_is_not_held_back(start_program: StartProgram, nginx: Nginx) ->
 
 
 @pytest.mark.parametrize(("keepalive_after", "status"), [("0.5", 200), ("60", 504)])
-def test_a_slow_answer_arrives_if_the_limit_of_the_proxy_is_longer_than_keepalive_after(
+def test_a_slow_answer_arrives_only_if_keepalive_after_is_below_the_timeout_of_nginx(
     start_program: StartProgram, nginx: Nginx, keepalive_after: str, status: int
 ) -> None:
 

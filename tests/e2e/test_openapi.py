@@ -29,7 +29,7 @@ QUICKLY: dict[str, Any] = {
     "suppress_health_check": [*HealthCheck],
 }
 ROUTES = [(route.method, re.sub(r":[^{}]+}", "}", route.path)) for route in [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]]
-# No check demands that every valid request is accepted, since the document does not state which prompts and sizes are.
+# No check requires that valid requests are accepted: the document does not state which prompts and sizes are refused.
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,

@@ -72,7 +72,7 @@ def looked_at(encoded: str | None) -> tuple[str | None, tuple[int, int]]:
         return image.format, image.size
 
 
-def test_a_chat_returns_an_image_whole_and_streamed(client: OpenAI, server: Simulated) -> None:
+def test_a_chat_returns_an_image_with_and_without_streaming(client: OpenAI, server: Simulated) -> None:
     server.new_orders()
     whole = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "a red fox"}])
     assert (whole.choices[0].message.content or "").startswith("![a red fox](http")
@@ -86,7 +86,7 @@ def test_a_chat_returns_an_image_whole_and_streamed(client: OpenAI, server: Simu
     assert len(server.new_orders()) == 2
 
 
-def test_images_arrive_whole_and_streamed_with_partial_images(client: OpenAI, server: Simulated) -> None:
+def test_images_arrive_without_streaming_or_as_a_stream_with_partial_images(client: OpenAI, server: Simulated) -> None:
     server.new_orders()
     answer = client.images.generate(prompt="a red fox", model=MODEL, n=2, size="1536x1024", quality="low")
     assert answer.data is not None
@@ -105,7 +105,7 @@ def test_images_arrive_whole_and_streamed_with_partial_images(client: OpenAI, se
     assert [(order["fields"]["stream"], order["fields"].get("n", 1)) for order in orders] == [(True, 1)] * 2
 
 
-def test_whole_and_streamed_edits_send_two_references_and_a_mask(client: OpenAI, server: Simulated) -> None:
+def test_edits_send_two_references_and_a_mask_with_and_without_streaming(client: OpenAI, server: Simulated) -> None:
     references, mask = [png("red"), png("blue")], png("white")
     server.new_orders()
     answer = client.images.edit(image=references, mask=mask, prompt="at night", model=MODEL, size="1024x1024")
@@ -121,7 +121,7 @@ def test_whole_and_streamed_edits_send_two_references_and_a_mask(client: OpenAI,
         assert [(file["type"], file["sha256"]) for file in order["files"]] == [("image/png", each) for each in digests]
 
 
-def test_responses_arrive_whole_and_streamed_with_partial_images(client: OpenAI) -> None:
+def test_responses_arrive_without_streaming_or_as_a_stream_with_partial_images(client: OpenAI) -> None:
     response = client.responses.create(model=MODEL, input="a red fox", tools=[{"type": "image_generation"}])
     assert isinstance(response.output[0], ImageGenerationCall)
     assert looked_at(response.output[0].result)[0] == "PNG"

@@ -23,7 +23,7 @@ def test_sighup_reloads_the_key_file_and_never_ends_the_program(start_program: S
         ended = threading.Event()
 
         def hang_up_again_and_again() -> None:
-            """While it runs, while it stops, and until it has ended."""
+            """Send SIGHUP while the program is running and while it is stopping, until it has ended."""
             while not ended.wait(0.001):
                 program.process.send_signal(signal.SIGHUP)
 
@@ -41,8 +41,8 @@ def test_sighup_reloads_the_key_file_and_never_ends_the_program(start_program: S
     assert '"event":"server stopped","clean":true' in program.log
 
 
-def test_sighup_does_not_end_a_program_that_starts(tmp_path: Path) -> None:
-    """The first line of the log is written long before the server listens."""
+def test_sighup_during_startup_does_not_end_the_program(tmp_path: Path) -> None:
+    """The first line of the log is written long before the server is listening."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sora_proxy"],
         cwd=tmp_path,
@@ -75,7 +75,7 @@ def test_sighup_does_not_end_a_program_that_starts(tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_the_service_manager_is_notified_of_the_start_and_of_the_stop(
+def test_the_service_manager_is_notified_of_startup_and_shutdown(
     start_program: StartProgram, socket_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -88,7 +88,7 @@ def test_the_service_manager_is_notified_of_the_start_and_of_the_stop(
 
 
 @pytest.mark.parametrize("addresses", ["unix:{path},127.0.0.1", "127.0.0.1,unix:{path}"])
-def test_the_health_check_calls_the_first_address(
+def test_the_health_check_calls_the_first_address_of_api_host(
     start_program: StartProgram, tmp_path: Path, socket_path: Path, addresses: str
 ) -> None:
     def status(port: str) -> int:
@@ -104,11 +104,12 @@ def test_the_health_check_calls_the_first_address(
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_the_unit_is_valid_and_hardened(tmp_path: Path) -> None:
+def test_the_systemd_unit_is_valid_and_hardened(tmp_path: Path) -> None:
     unit = tmp_path / "sora_proxy.service"
-    # The command of a unit must exist.
+    # systemd-analyze checks that the command of the unit exists.
     unit.write_text(UNIT.read_text().replace("/opt/sora_proxy/.venv/bin/python ", f"{sys.executable} "))
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
-    rated = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]  # 2.0 of 10
+    # The threshold is an exposure level of 2.0 out of 10.
+    rated = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
     assert subprocess.run(rated, capture_output=True, check=False).returncode == 0

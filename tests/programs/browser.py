@@ -1,4 +1,4 @@
-"""The page at `/` in Debian's Chromium, as a person uses it."""
+"""The page at `/` in Debian's Chromium, used as a person would use it."""
 
 import sys
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ try:
     from playwright.sync_api import Error, sync_playwright
 except ImportError:
     sync_playwright = None
-# root needs --no-sandbox; the other switches keep Chromium from calling its makers.
+# root needs --no-sandbox; the other switches keep Chromium from calling servers of Google.
 SWITCHES = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 
 @contextmanager
 def running_browser() -> Iterator[Any]:
-    """Chromium, without windows."""
+    """Chromium without a window."""
     if sync_playwright is None:
         pytest.fail("playwright is not installed; make test-programs installs it", pytrace=False)
     with sync_playwright() as playwright:
@@ -38,7 +38,7 @@ def running_browser() -> Iterator[Any]:
 
 @dataclass
 class Person:
-    """Somebody at the page. `complaints` are the errors in the console of the browser."""
+    """A user of the page. `complaints` contains the errors in the console of the browser."""
 
     page: Any
     complaints: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Person:
         self.page.locator("#prompt").press("Enter")
 
     def waits_for(self, text: str, *, times: int = 1) -> None:
-        """Wait until this text is on the page so many times."""
+        """Wait until this text is on the page this many times."""
         self.page.get_by_text(text, exact=True).nth(times - 1).wait_for()
 
     @property
@@ -74,7 +74,7 @@ class Person:
         return found
 
     def sees_images(self, number: int) -> list[str]:
-        """Wait until so many images are shown, and return their addresses."""
+        """Wait until this many images are shown, and return their addresses."""
         self.page.wait_for_function(
             "number => [...document.querySelectorAll('.images img')]"
             ".filter(image => image.complete && image.naturalWidth).length === number",
@@ -83,7 +83,7 @@ class Person:
         return self.images
 
     def knows(self, secret: str) -> bool:
-        """Whether a secret is in the address, the document, or anything that the browser keeps."""
+        """Whether a secret is in the address, in the document, or in anything that the browser stores."""
         kept = self.page.evaluate(
             "() => [location.href, document.documentElement.outerHTML, JSON.stringify(localStorage),"
             " JSON.stringify(sessionStorage), document.cookie, JSON.stringify(history.state)].join()"

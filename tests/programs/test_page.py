@@ -1,4 +1,4 @@
-"""The page at `/`, driven in Debian's Chromium: from the key to a changed image, through reloads and restarts."""
+"""The page at `/`, used in Debian's Chromium: keys, new and changed images, reloads, and restarts of the server."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PERCENT = re.compile(r"^\d+ %")
 
 @pytest.fixture(autouse=True)
 def _no_blocking_call_on_the_event_loop() -> None:
-    """Playwright runs a loop of its own in the thread of the tests, which may block."""
+    """Allow blocking calls, because Playwright runs its own event loop on the thread of the tests."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def browser() -> Iterator[Any]:
 
 @contextmanager
 def person_at(browser: Any, url: str, **options: Any) -> Iterator[Person]:
-    """Open the page in a profile of its own."""
+    """Open the page in a new browser profile."""
     context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US"} | options)
     person = Person(context.new_page())
     person.page.goto(url)
@@ -83,7 +83,7 @@ def test_an_image_can_be_made_and_changed_with_the_keyboard_alone(browser: Any, 
         person.sees_images(2)
 
 
-def test_another_button_orders_a_new_image_without_the_first_one(browser: Any, program: Program) -> None:
+def test_the_button_for_a_new_image_does_not_send_the_previous_image(browser: Any, program: Program) -> None:
     with person_at(browser, program.url) as person:
         person.enter(program.key)
         person.order("a red fox")
@@ -95,7 +95,7 @@ def test_another_button_orders_a_new_image_without_the_first_one(browser: Any, p
         person.sees_images(2)
 
 
-def test_a_wrong_key_is_refused_and_the_right_one_accepted_after_it(browser: Any, program: Program) -> None:
+def test_the_valid_key_is_accepted_after_wrong_keys_were_refused(browser: Any, program: Program) -> None:
     with person_at(browser, program.url) as person:
         for wrong in ("sk-wrong", "schlüssel", "密钥"):
             person.enter(wrong)
@@ -105,7 +105,7 @@ def test_a_wrong_key_is_refused_and_the_right_one_accepted_after_it(browser: Any
         assert not person.page.get_by_text("does not accept").is_visible()
 
 
-def test_a_refused_prompt_is_explained_and_the_next_one_works(browser: Any, program: Program) -> None:
+def test_the_refusal_of_a_prompt_is_explained_and_the_next_prompt_works(browser: Any, program: Program) -> None:
     program.order_fault("moderation")
     with person_at(browser, program.url) as person:
         person.enter(program.key)
@@ -116,7 +116,7 @@ def test_a_refused_prompt_is_explained_and_the_next_one_works(browser: Any, prog
         person.sees_images(1)
 
 
-def test_a_greeting_is_answered_in_words(browser: Any, program: Program) -> None:
+def test_a_prompt_that_is_a_side_call_is_answered_without_an_order(browser: Any, program: Program) -> None:
     with person_at(browser, program.url) as person:
         person.enter(program.key)
         person.order("Provide a concise, 5-word-or-less title for the conversation")
@@ -125,7 +125,7 @@ def test_a_greeting_is_answered_in_words(browser: Any, program: Program) -> None
         assert "#chatcmpl" not in person.page.url
 
 
-def test_a_cancelled_order_ends_on_the_page(browser: Any, tmp_path: Path) -> None:
+def test_a_cancelled_order_is_shown_as_cancelled(browser: Any, tmp_path: Path) -> None:
     settings = QUICK | {"SIMULATOR_SECONDS": "600"}
     with running_program(tmp_path, **settings) as program, person_at(browser, program.url) as person:
         person.enter(program.key)
@@ -134,7 +134,7 @@ def test_a_cancelled_order_ends_on_the_page(browser: Any, tmp_path: Path) -> Non
         person.waits_for("Cancelled")
 
 
-def test_after_a_reload_and_the_key_the_order_continues_on_the_page(browser: Any, tmp_path: Path) -> None:
+def test_after_a_reload_the_order_is_shown_again_once_the_key_is_entered(browser: Any, tmp_path: Path) -> None:
     with running_program(tmp_path, **LONG) as program, person_at(browser, program.url) as person:
         person.enter(program.key)
         person.order("a red fox in the snow")
@@ -163,7 +163,7 @@ def test_the_order_of_another_key_is_not_shown(browser: Any, tmp_path: Path) -> 
         person.waits_for("This image was ordered with another key, or it was deleted.")
 
 
-def test_the_page_survives_a_restart_of_the_server_in_the_middle_of_an_order(browser: Any, tmp_path: Path) -> None:
+def test_the_page_reconnects_after_the_server_restarts_while_an_order_is_running(browser: Any, tmp_path: Path) -> None:
     with running_simulator("--seconds", "5") as upstream:
         settings = {"SORA_BASE_URL": upstream, "API_KEYS": '[{"key": "token"}]', "POLL_INTERVAL": "0.1"}
         with running_program(tmp_path, **settings) as program:
@@ -184,9 +184,7 @@ def test_the_page_survives_a_restart_of_the_server_in_the_middle_of_an_order(bro
             context.__exit__(None, None, None)
 
 
-def test_an_order_that_is_placed_while_the_server_is_down_is_placed_once_when_it_returns(
-    browser: Any, tmp_path: Path
-) -> None:
+def test_a_prompt_entered_while_the_server_is_down_becomes_one_image_afterwards(browser: Any, tmp_path: Path) -> None:
     with running_simulator("--seconds", "0.5") as upstream:
         settings = {"SORA_BASE_URL": upstream, "API_KEYS": '[{"key": "token"}]', "POLL_INTERVAL": "0.1"}
         with running_program(tmp_path, **settings) as program:
@@ -206,13 +204,15 @@ def test_an_order_that_is_placed_while_the_server_is_down_is_placed_once_when_it
     ("locale", "words"),
     [("zh-CN", "客户端密钥"), ("zh-TW", "客户端密钥"), ("en-GB", "Client key"), ("de-DE", "Client key")],
 )
-def test_the_page_speaks_the_language_of_the_browser(browser: Any, program: Program, locale: str, words: str) -> None:
+def test_the_page_is_in_chinese_for_chinese_browsers_and_in_english_for_others(
+    browser: Any, program: Program, locale: str, words: str
+) -> None:
     with person_at(browser, program.url, locale=locale) as person:
         person.waits_for(words)
         assert person.page.locator("html").get_attribute("lang") == ("zh-CN" if locale[:2] == "zh" else "en")
 
 
-def test_chinese_words_are_shown_in_every_state(browser: Any, program: Program) -> None:
+def test_the_chinese_page_shows_no_english_words_in_the_course_of_an_order(browser: Any, program: Program) -> None:
     with person_at(browser, program.url, locale="zh-CN") as person:
         person.enter(program.key)
         person.order("雪地里的红狐狸")
