@@ -1,6 +1,6 @@
-"""`python -m tests.chaos.impatient`: the server, with the toys among its back ends, which soon gives up a lost task.
+"""`python -m tests.chaos.impatient`: the server, with the toys among its back ends and with little patience.
 
-It polls a lost task for one second, whereas the normal server polls it for two minutes.
+This server gives up a lost task after one second of polls. The normal server polls a lost task for two minutes.
 """
 
 import sys

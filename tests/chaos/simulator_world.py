@@ -25,7 +25,8 @@ class SimulatorWorld(World):
         self.upstream = upstream
 
     async def warm_up(self) -> None:
-        """Make two orders without a kill, because lists without prompts do not show which task the first one is."""
+        """Make two orders without a kill. After a kill, a list without prompts would not show which task belongs to the
+        very first order."""
         async with self.life():
             for _ in range(2):
                 generation_id = await self.order()

@@ -53,7 +53,7 @@ class SingleCalls(World):
         place = {"name": "images", "kind": "openai_images", "base_url": server.url, "models": [MODEL]}
         self.settings["BACKENDS"] = json.dumps([{**place, "keys": keys, "options": {"profile": "zhipu"}}])
         self.server = server
-        # All the mutable state: the number of images that each order had on disk at the last kill. By prompt.
+        # All the mutable state: by prompt, the number of images that an order had on disk at the last kill.
         self.arrived: dict[str, int] = {}
 
     async def warm_up(self) -> None:

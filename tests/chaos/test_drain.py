@@ -1,5 +1,5 @@
-"""Shutdown after SIGTERM, with real processes: no order is lost, every stream is ended, and nothing but running submits
-is waited for."""
+"""Shutdown after SIGTERM, with real processes: no order is lost, every stream is ended, and the server waits only for
+running submits."""
 
 import asyncio
 import os
@@ -14,7 +14,8 @@ from tests.chaos.simulator_world import SimulatorWorld, world
 from tests.chaos.test_kills import all_is_well
 
 STREAMS = 100
-LONG = "600"  # seconds; tests give a process a tenth of this to end, so they fail if it waits for the whole grace
+# Seconds. Tests give a process a tenth of this time to end, so a test fails if the process waits for all of this time.
+LONG = "600"
 
 
 class Stream:
@@ -38,7 +39,7 @@ class Stream:
 
 
 async def ended_clean(it: SimulatorWorld) -> bool:
-    """Whether, according to its log, the last life had finished its work before the grace period was over."""
+    """Whether the log shows that the last life had finished its work before the grace period was over."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
     (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "server stopped"]
     return bool(stopped["clean"])

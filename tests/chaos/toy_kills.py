@@ -1,4 +1,4 @@
-"""Kills of a server in front of a toy, which identifies orders in another way than the simulator."""
+"""Kills of a server in front of a toy, which does not identify orders in the same way as the simulator."""
 
 import asyncio
 import random

@@ -56,7 +56,8 @@ class Outcome:
     unknown: int = 0  # orders that can't be searched for, and were reported as unknown
     upstream_lost: int = 0  # orders that the back end lost, and that were reported as lost
     starts: list[float] = field(default_factory=list)  # seconds until the server was ready
-    settled: list[float] = field(default_factory=list)  # seconds from ready until an order of unknown outcome was made
+    # For each order of unknown outcome, the seconds from readiness until the order was made.
+    settled: list[float] = field(default_factory=list)
 
     @property
     def wrong(self) -> int:

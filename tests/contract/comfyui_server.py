@@ -37,7 +37,7 @@ class ComfyUIServer(Stage):
         self.upload_status = 200
         self.stopped: set[str] = set()
         self.floods: Callable[[web.WebSocketResponse], Awaitable[None]] | None = (
-            None  # if set, sends data to each new socket, from which the server then reads nothing
+            None  # if set, called repeatedly to send data to each new socket, from which the server reads nothing
         )
         self.sockets_opened = 0
         self._jobs: dict[str, Body] = {}

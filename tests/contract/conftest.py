@@ -69,7 +69,7 @@ async def contract(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., AbstractAsyncContextManager[Proxy]]:
-    """Start our server in front of the back end, with more settings, and let it ask for the back end's abilities."""
+    """Start our server in front of the back end, with extra settings, and let it ask for the back end's abilities."""
 
     @contextlib.asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Proxy]:

@@ -45,7 +45,7 @@ class Hostile:
         self._attacks = attacks
         self._server = serve(self._talk)
         self._lock = threading.Lock()
-        # All the mutable state, guarded by the lock: tasks by back end, and the answers by back end and kind.
+        # All the mutable state, guarded by the lock: tasks by back end, and the number of answers by back end and kind.
         self.tasks: dict[str, list[Task]] = {}
         self._answers: Counter[tuple[str, str]] = Counter()
 

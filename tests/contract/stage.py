@@ -27,7 +27,7 @@ class Stage(Protocol):
     single_calls: bool = False  # an order for several images becomes one call per image
 
     # The current state of the back end's server.
-    url: str  # known once the server runs
+    url: str  # known once the server is running
     script: Script  # what happens at each step
     refuses: bool = False
     fails: bool = False

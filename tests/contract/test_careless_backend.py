@@ -23,7 +23,8 @@ from tests.contract.toys.synchronous import Synchronous
 from tests.sora_server import GIF_URI, outcome
 
 Start = Callable[..., AbstractAsyncContextManager[Proxy]]
-Say = Callable[[Snapshot, int], Snapshot]  # from the true snapshot and the number of the poll, counted from 0
+# Gets the true snapshot and the number of the poll, counted from 0; returns the snapshot that the back end reports.
+Say = Callable[[Snapshot, int], Snapshot]
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ async def by_response(proxy: Proxy, model: str, files: Sequence[File], mask: Fil
 
 
 Send = Callable[[Proxy, str, Sequence[File], File | None], Awaitable[tuple[int, dict[str, Any]]]]
-# The ways to send images, each with the name of its parameter for images, and that of its parameter for a mask, if any.
+# The ways to send images: for each, the parameter for the images, and the parameter for a mask, if there is one.
 WAYS: list[tuple[Send, str, str | None]] = [
     (by_form, "image", "mask"),
     (by_json, "image", "mask"),
@@ -94,7 +94,7 @@ async def most_references(proxy: Proxy, contract: Contract) -> int:
 
 
 @ways
-async def test_references_and_mask_arrive_unchanged_and_with_correct_content_types(
+async def test_references_and_mask_arrive_unchanged_with_correct_content_types(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parametrize(
 
 
 async def killed_at(step: Step, contract: Contract, start: StartKillable) -> str:
-    """The id of an order whose server was killed while its back end was at a step."""
+    """Kill our server while the back end is at a step of an order; returns the id of the order."""
     async with start() as server:
         generation_id = await server.order(contract.model)
         await contract.stage.script.reach(step)

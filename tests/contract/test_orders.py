@@ -111,7 +111,9 @@ async def test_an_order_cancelled_during_its_submit_shows_no_image(start: Start,
     assert contract.stage.registered == 1
 
 
-async def test_only_keys_of_listed_back_ends_submit_orders_one_at_a_time(start: Start, contract: Contract) -> None:
+async def test_a_key_submits_several_orders_at_once_unless_its_back_end_is_listed(
+    start: Start, contract: Contract
+) -> None:
     orders = 3
     contract.stage.script.pause(Step.registered)
     async with start() as proxy:
