@@ -72,7 +72,8 @@ def _logs_go_to_pytest() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _servers_of_other_workers_are_not_noticed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Their upstream keys have the same tokens. Servers notice each other by a file in the temporary folder."""
+    """Give each worker a separate temporary folder. Servers use a file in this folder to notice that another server has
+    the same upstream keys, and the keys of all tests have the same tokens."""
     before = tempfile.tempdir
     tempfile.tempdir = str(tmp_path_factory.getbasetemp())
     yield
@@ -266,7 +267,7 @@ def in_front_of(simulator: Simulator, *tokens: str, **fields: Any) -> dict[str, 
 
 @pytest.fixture
 def socket_path() -> Iterator[Path]:
-    """A path for a unix socket, which may have about a hundred bytes only."""
+    """A path for a unix socket. It is short, because such a path is limited to about a hundred bytes."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder) / "http.sock"
 

@@ -1,4 +1,4 @@
-"""Waiting in tests for conditions that have no event of their own, with a limit that only a hang exceeds."""
+"""Waiting for conditions that no event announces, with a time limit that only a hang exceeds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,8 +1,8 @@
 """Make a sample of the data that a version of the program writes: `python -m tests.make_sample NAME [FOLDER]`.
 
-The program in FOLDER, which is the one of these tests unless another is named, is started in front of a back end of the
-tests and gets orders and changes of an operator. Then it is killed. Its data folder becomes `tests/data/upgrades/NAME`,
-with the database as SQL.
+The program in FOLDER (by default, the program of this checkout) is started in front of a back end for tests. It gets
+orders from clients and changes from an operator, and is then killed. Its data folder becomes
+`tests/data/upgrades/NAME`, with the database as SQL.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class Version:
 
 
 async def use(version: Version, sora: Sora, webhooks: str) -> None:
-    """Place orders that end, and orders of which each is in another state when the program is killed."""
+    """Place orders that end, and orders that are running, being submitted or queued when the program is killed."""
     await version.administer("POST", "/admin/api/login", {"key": version.admin_key})
     await version.administer("POST", "/admin/api/keys", {"key": KEPT_TOKEN, "name": "kept", "enabled": False})
     await version.administer("PATCH", "/admin/api/settings", {"VERBOSE_LOGGING": True})
@@ -111,7 +111,7 @@ async def never_answer(_order: Order) -> web.StreamResponse:
 
 def options(program: Path, data: Path, upstream: str, webhooks: str) -> dict[str, str]:
     """The environment of the program. Each version has these options."""
-    with silent_port() as port:  # free again when the program listens on it
+    with silent_port() as port:  # the program can listen on the port after this block
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(program),

@@ -51,7 +51,7 @@ class Sora:
         self.odd_lists: list[web.Response] = []  # sent instead of the next lists, last one first
         self.tells_prompts = True
         self.media: dict[str, bytes | None] = {}  # by name; None is a removed file, other names are images
-        self.delivers = asyncio.Event()  # finished images are withheld until it is set
+        self.delivers = asyncio.Event()  # finished images are withheld until this event is set
         self.delivers.set()
         self._news = asyncio.Condition()
 

@@ -1,7 +1,8 @@
 """Samples of the data that earlier versions wrote: one data folder for each schema that the database ever had.
 
-A sample is named after its schema's version and the first commit that runs with this schema. The databases are SQL.
-`v7_half_…` are folders of version 2 after a failed start of a program of version 7, which changed only the number.
+A sample is named after the version of its schema. The names of older samples also contain the first commit that had
+this schema. The databases are stored as SQL. The `v7_half_…` samples are folders of version 2 in which a program of
+version 7 changed only the version number, because its startup failed.
 """
 
 import contextlib

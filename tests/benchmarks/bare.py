@@ -67,7 +67,7 @@ async def serve(script: Script) -> None:
 
 
 if __name__ == "__main__":
-    # The garbage collector is set as in sora_proxy, so that only the work differs.
+    # The garbage collector has the settings of sora_proxy, so a comparison shows only the work of the servers.
     gc.set_threshold(50_000, 20, 50)
     gc.freeze()
     asyncio.run(serve(read_script(Path(sys.argv[1]))))

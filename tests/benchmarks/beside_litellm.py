@@ -44,7 +44,7 @@ LiteLLM runs without a database, retries and debug logs; sora_proxy stores every
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The results of one program's requests: seconds until each answer, ms of CPU per request, and MiB."""
+    """The results of one program's requests: seconds until each answer, ms of CPU per request, and memory in MiB."""
 
     answered: list[float]
     cpu: float
@@ -138,7 +138,7 @@ async def _first_image(session: aiohttp.ClientSession, server: Program) -> bytes
 
 
 async def _order(session: aiohttp.ClientSession, server: Program, image: bytes) -> float | None:
-    """The time at which the image arrived; None if another answer arrived."""
+    """The time at which the image arrived; None if the answer is not the image."""
     async with session.post(f"{server.url}/v1/images/generations", json=ORDER) as answer:
         content = await answer.read()
     end = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The main job under load: 40 streamed chats at once, two keys with 20 tasks each, an engine that takes 12 seconds."""
+"""The main job under load: 40 streamed chats at once, two keys with 20 tasks each, 12 seconds per task."""
 
 import asyncio
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ async def measure(folder: Folder) -> list[Row]:
     return [
         at_least("images: 1 MiB as base64, whole requests", rate, LEAST_PER_SECOND, "/s"),
         bounded("  CPU of the longest turn of the event loop meanwhile", longest, LONGEST_MS, "ms"),
-        bounded(f"  memory for each of {SLOW_READERS} clients that do not read 4 MiB", each, MOST_KIB, "KiB"),
+        bounded(f"  memory for each of {SLOW_READERS} clients that leave 4 MiB unread", each, MOST_KIB, "KiB"),
     ]
 
 
@@ -50,7 +50,7 @@ def _client() -> aiohttp.ClientSession:
 
 
 async def _keep(session: aiohttp.ClientSession, server: Program, folder: Path, size: int) -> None:
-    """Store an image of this size for the idempotency key."""
+    """Replace the file of the image that was ordered under the idempotency key by a file of this size."""
     await _encoded_bytes(session, server)
     (kept,) = (folder / "data" / "images").glob("*.png")
     kept.write_bytes(os.urandom(size))

@@ -1,7 +1,7 @@
 """sora_proxy with generations that are only played back, so that only the cost of its streams remains.
 
 `python -m tests.benchmarks.playback SCRIPT` is a separate program, started and set up exactly like sora_proxy. Only the
-supervisor's `start` is replaced. The new one shows the recorded events at the recorded times; it orders nothing, and
+supervisor's `start` is replaced. The replacement shows the recorded events at the recorded times. It orders nothing and
 stores nothing.
 """
 
@@ -53,7 +53,7 @@ class Player:
 
     def __init__(self, story: list[Moment]) -> None:
         self._story = story
-        # All the mutable state: the generations that share a timer, and the time until which others may join the group.
+        # All the mutable state: the generations that share a timer, and the time until which more generations may join.
         self._together: list[Generation] = []
         self._open_until = 0.0
 

@@ -1,4 +1,4 @@
-"""The programs that are measured. Each is a process with a separate folder, and is always ended with the benchmark."""
+"""The programs that are measured. Each is a process with a separate folder, and ends when the benchmark ends."""
 
 import asyncio
 import contextlib
@@ -140,7 +140,7 @@ async def foreign_program(
 
 @contextlib.asynccontextmanager
 async def simulator(folder: Folder, *, seconds: float, more: Sequence[str] = ()) -> AsyncIterator[Program]:
-    """An upstream that takes `seconds` for an image and has no queue; `more` are further options of the simulator."""
+    """An upstream that takes `seconds` for an image and has no queue; `more` contains additional options."""
     options = {"port": 0, "seconds": seconds, "queue-seconds": 0, "max-concurrent": TASKS_PER_KEY}
     arguments = [text for name, value in options.items() for text in (f"--{name}", f"{value:g}")]
     arguments += more

@@ -36,8 +36,8 @@ async def measure(folder: Folder) -> list[Row]:
 
 
 async def _grant_us(keys: int) -> float:
-    """Microseconds of one grant: an order lines up, gets a key, is accepted and is released, while many others are
-    waiting.
+    """The time of one grant, in microseconds: an order lines up, gets a key, is accepted and is released, while many
+    other orders are waiting.
 
     The turns of the event loop that wake a coroutine are not counted, because they are not the scheduler's work.
     """

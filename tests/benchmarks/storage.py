@@ -118,7 +118,7 @@ async def _restart(folder: Folder) -> list[Row]:
         what = f"process start to ready, {OLD} old orders ({size:.0f} MiB) and {UNFINISHED} unfinished"
         return [
             bounded(what, running.start_seconds, MOST_START_SECONDS, "s"),
-            Row("resident after that start", f"{running.memory():.0f} MiB"),
+            Row("resident after that startup", f"{running.memory():.0f} MiB"),
         ]
 
 

@@ -31,7 +31,7 @@ async def measure(folder: Folder, recording: Stream, forty: Stream) -> list[Row]
         program(folder.new(), "tests.benchmarks.bare", str(script)) as bare,
         clients() as session,
     ):
-        for server in (ours, bare):  # a turn that does not count
+        for server in (ours, bare):  # a turn whose cost is not measured
             await _cost(session, server, STREAMS)
         rows = await _compare(session, (ours, bare), STREAMS, TURNS)
         rows += await _compare(session, (ours, bare), MANY_STREAMS, 1)

@@ -1,4 +1,4 @@
-"""sora_proxy, with a measurement of each turn of its event loop: of the CPU time that one callback takes on its thread.
+"""sora_proxy, with a measurement of each turn of its event loop: the CPU time of one callback on the loop's thread.
 
 `python -m tests.benchmarks.watched` is a separate program. When it ends, it writes the longest time (in seconds) to a
 file in its folder.

@@ -38,7 +38,7 @@ def main() -> int:
     if reason := obstacle():
         sys.exit(reason)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(1))  # this ends the running command, and removes its folder
+        signal.signal(number, lambda *_: sys.exit(1))  # exiting ends the running command, and removes its folder
     CACHE.mkdir(exist_ok=True)
     rows = {suite: _tried(suite, only_run=options.only_run) for suite in options.suites}
     _show(rows)
