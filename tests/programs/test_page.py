@@ -106,7 +106,7 @@ def test_a_wrong_key_is_refused_and_the_right_one_accepted_after_it(browser: Any
 
 
 def test_a_refused_prompt_is_explained_and_the_next_one_works(browser: Any, program: Program) -> None:
-    program.order_fault("moderation")
+    program.order_fault("moderation", times=1)
     with person_at(browser, program.url) as person:
         person.enter(program.key)
         person.order("something forbidden")
