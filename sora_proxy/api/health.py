@@ -29,7 +29,7 @@ async def live(_request: web.Request) -> web.Response:
 
 @described(Description(answer=Health, unavailable=NotReady))
 async def ready(request: web.Request) -> web.Response:
-    """Check whether new orders are accepted, name the back ends that make their images, and give the reasons if not.
+    """Check whether new orders are accepted; if not, give the reasons. The answer also names the back ends.
 
     `backends` shows for each back end whether it has a usable key and could be reached at the last attempt.
     `restarting` lists the background loops that died and will be restarted.

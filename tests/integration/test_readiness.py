@@ -115,7 +115,7 @@ async def test_a_back_end_that_can_not_be_reached_until_it_can(
         reason = await only_reason(proxy, "backend_unreachable")
         assert reason.backend == "sora"
         assert reason.since is not None
-        assert "can't be reached since 20" in reason.message
+        assert "has been unreachable since 20" in reason.message
         ready = await readiness(proxy)
         assert ready.backends == {"sora": False}
         async with serve_simulator(SimulatorOptions(), reserved):
