@@ -22,8 +22,8 @@ the events that clients can receive, and the log that contains them. Streams, wa
 read that log. Therefore clients see only what has been committed, and by default an order continues when its client
 disconnects. `errors.py` classifies all errors by their cause. `app.py` constructs every shared object. `background.py`
 starts loops and tasks, `blocking.py` starts threads, `database.py` and `database_file.py` access the SQLite file,
-`schema.py` migrates it, and `log.py` writes log lines. Each folder answers one question, with which its `__init__.py`
-begins:
+`schema.py` migrates it, and `log.py` writes log lines. Each folder answers one question, and the docstring of its
+`__init__.py` begins with this question:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
     orders/           What happens to an order?             webhooks/   How do clients learn that an order has ended?

@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.platform == "win32":  # before resource (here) and fcntl (elsewhere) are imported, which Windows lacks
+if sys.platform == "win32":  # Windows lacks `resource`, imported below, and `fcntl`, imported elsewhere
     print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
     sys.exit(2)
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve() -> int:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server handles it, and when it has stopped
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # ignored until the server installs its handler
     try:
         settings = load_settings()
         _tune_process()

@@ -50,7 +50,8 @@ class BackendChoice:
     """The back ends to use, according to the settings and to what is stored.
 
     If the simulator is used, the constructor opens its port, so that its address is known from then on. Raises
-    ConfigurationError if `UPSTREAM` is unknown, or if no back end is configured although other options suggest one.
+    ConfigurationError if the value of `UPSTREAM` is unknown, or if no back end is configured although other options
+    suggest one.
     """
 
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
@@ -119,7 +120,7 @@ class BackendChoice:
         return "UPSTREAM=simulator"
 
     def use_egresses(self, settings: Settings, pools: KeyPools) -> None:
-        """Use the configured egresses, or a direct connection if the simulator is used, which runs on this machine."""
+        """Use the configured egresses. The simulator, which runs on this machine, is reached by a direct connection."""
         if self.simulated:
             pools.use_egresses([None], for_all=True)
         else:

@@ -14,7 +14,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # the wait before a loop that died is restarted
-MANY_DEATHS = 5  # in a row; they take half a minute
+MANY_DEATHS = 5  # in a row; the pauses between them add up to 15 seconds
 T = TypeVar("T")
 Loop = Callable[[], Coroutine[Any, Any, object]]
 
@@ -66,7 +66,8 @@ class Background:
     """Keeps loops running. A loop that returns is finished; a loop that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: how often loops died in a row that have not been running again for long enough.
+        # All the mutable state: how many times in a row each loop has died. A loop that has been running again for long
+        # enough is removed.
         self._dead: dict[str, int] = {}
 
     def __repr__(self) -> str:
@@ -74,12 +75,12 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The loops that died. A loop is removed once it has run again for as long as its next pause would be."""
+        """The names of the loops that died. A name is removed once its loop has run for as long as its next pause."""
         return sorted(self._dead)
 
     @property
     def failing(self) -> list[str]:
-        """The names of those that have died again and again."""
+        """The names of the loops that have died at least `MANY_DEATHS` times in a row."""
         return [name for name in self.dead if self._dead[name] >= MANY_DEATHS]
 
     @contextlib.asynccontextmanager

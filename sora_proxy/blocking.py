@@ -1,7 +1,7 @@
 """BlockingPool: runs blocking calls on threads, so that they do not block the event loop.
 
-Calls of cloudscraper, SQLite and Pillow, and access to files, run here and nowhere else. Each kind of work has its own
-bounded pool, so that slow downloads never delay a submit. A thread never sleeps and never waits for a generation.
+Calls to cloudscraper, SQLite and Pillow, and operations on files, run here and nowhere else. Each kind of work has its
+own bounded pool, so that slow downloads never delay a submit. A thread never sleeps and never waits for a generation.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Work(StrEnum):
     probe = "probe"
     download = "download"
     media = "media"
-    send = "send"  # reads images for clients, which must not wait until other images are converted
+    send = "send"  # reads images for clients, so that clients do not wait while other images are converted
     store_write = "store-write"
     store_read = "store-read"
 
@@ -67,8 +67,8 @@ class BlockingPool:
         return bool(self._calls)
 
     def branch(self) -> "BlockingPool":
-        """A second pool of the same size, for calls that must not wait for calls in this pool. It is closed together
-        with this pool, or when no object refers to it any more.
+        """A second pool of the same size, for calls that must not wait for calls in this pool. The second pool is
+        closed together with this pool, or when no object refers to it any more.
         """
         branch = BlockingPool()
         branch._calls = self._calls
@@ -79,7 +79,8 @@ class BlockingPool:
         """Run `call` on a thread of `work` and return its result.
 
         If the caller is cancelled before the call has begun, the call is dropped. If it has begun, the caller gets its
-        CancelledError only when the call has ended; until then, it still holds what the call uses, such as a key.
+        CancelledError only when the call has ended; until then, the caller still holds what the call uses, such as
+        a key.
         """
         bound = functools.partial(contextvars.copy_context().run, functools.partial(call, *args, **kwargs))
         future: Future[T] = self._executors[work].submit(bound)

@@ -1,7 +1,7 @@
 """Database: durable access to the one SQLite file, through SQLAlchemy Core.
 
-One thread and one connection do all writes; waiting writes are committed together, so that a hundred generations cost a
-few disk syncs instead of hundreds. With `synchronous=FULL`, a write survives a power cut once `write` has returned.
+One thread and one connection do all writes; waiting writes are committed together, so a hundred generations cost a few
+disk syncs instead of hundreds. With `synchronous=FULL`, a write survives a power cut once `write` has returned.
 Readers have their own connections and never write. No SQL runs on the event loop.
 
 The tables are declared in the modules that use them; each module registers its tables in `metadata`.
@@ -35,7 +35,7 @@ MOVED = "the database's files were moved or removed"
 T = TypeVar("T")
 
 metadata = sa.MetaData()
-starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # one row: the last start
+starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # one row: the last startup
 
 
 class Database:
@@ -83,7 +83,7 @@ class Database:
             raise StorageUnavailable(f"the database can't be read: {_reason(error)}") from error
 
     def peek(self, query: Callable[[sa.Connection], T]) -> T | None:
-        """Run `query` before the database is opened. Returns None if there is no readable database. Blocks."""
+        """Run `query` before the database is opened. Returns None if no database can be read. This call blocks."""
         if not self._path.exists():
             return None
         try:
@@ -133,7 +133,7 @@ class Database:
                     done.exception()  # retrieves the exception, since the caller may have been cancelled
 
     def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
-        """Commit all writes together; if that fails, each by itself, so that a faulty write affects no other."""
+        """Commit all writes together; if that fails, commit each by itself, so that a faulty write affects no other."""
         if not self._file.in_place:
             return [StorageUnavailable(MOVED)] * len(batch)
         try:
@@ -169,7 +169,7 @@ class Database:
         log.info("database opened", path=str(self._path), sqlite=sqlite3.sqlite_version, start=number)
 
     def _examine(self) -> int:
-        """The version of the file; 0 if there is none. Raises SchemaError or ConfigurationError without changing it."""
+        """The version of the file; 0 if there is no file. Raises SchemaError or ConfigurationError. Changes nothing."""
         if not self._path.exists():
             return 0
         with self._read_engine.connect() as connection:
@@ -198,7 +198,7 @@ class Database:
             raise ConfigurationError([f"{self._path}: the file is damaged ({found.splitlines()[-1]}). {advice}."])
 
     def _bring_into_place(self, connection: sa.Connection, version: int) -> int:
-        """Migrate the schema, and return the number of this start."""
+        """Migrate the schema, and return the number of this startup."""
         if version < SCHEMA_VERSION:
             migrate(connection, metadata)
             compare(connection, metadata)
@@ -210,7 +210,7 @@ class Database:
 
     def _close(self) -> None:
         self._file.closing()
-        # Readers first: the last connection to close checkpoints the write-ahead log, and only the writer may do that.
+        # Readers first: closing the last connection checkpoints the write-ahead log, which only the writer can do.
         self._read_engine.dispose()
         self._write_engine.dispose()
         self._file.release()

@@ -1,8 +1,9 @@
 """DatabaseFile: the lock on the database, and the checks that its files are complete and still in place.
 
 SQLite creates a missing file, continues to use a removed file, and treats a missing or unreadable write-ahead log as
-empty: in each case, committed data is silently lost. Therefore each start has a number, which is stored in the database
-and, until a clean shutdown, in the lock file next to it. The files are also checked before each commit.
+empty: in each case, committed data is silently lost. To detect this, each startup of the server gets a number, which is
+stored in the database and, until a clean shutdown, in the lock file next to it. If, at the next startup, the number
+in the database is lower than that in the lock file, commits are missing. The files are also checked before each commit.
 """
 
 import fcntl
@@ -43,7 +44,7 @@ class DatabaseFile:
             )
 
     def check_start(self, number: int) -> None:
-        """Check that `number`, the last start in the database, is not older than the one in the lock file.
+        """Check that the number of the last startup in the database is not lower than the number in the lock file.
 
         Raises ConfigurationError.
         """
@@ -53,7 +54,7 @@ class DatabaseFile:
             )
 
     def opened(self, number: int) -> None:
-        """Record in the lock file that the start with this number has opened the database."""
+        """Record in the lock file that the startup with this number has opened the database."""
         if self._lock is not None:
             os.pwrite(self._lock, f"{number}\n".encode(), 0)
         self.path.chmod(0o600)
@@ -61,14 +62,14 @@ class DatabaseFile:
 
     @property
     def in_place(self) -> bool:
-        """Whether the opened files are still in place, so that the next start will find what is committed now."""
+        """Whether the opened files are still in place, so that the next startup will find what is committed now."""
         try:
             return self._identities() == self._opened
         except OSError:
             return False
 
     def closing(self) -> None:
-        """Record a clean shutdown, after which the next start accepts any database, even an older copy."""
+        """Record a clean shutdown. The next startup then accepts any database, even an older copy."""
         if self._lock is not None and self.in_place:
             os.ftruncate(self._lock, 0)
 
@@ -90,7 +91,7 @@ class DatabaseFile:
         return [(each.st_dev, each.st_ino) for each in found]
 
     def _last_start(self) -> int:
-        """The number of the last start if no clean shutdown followed, else 0."""
+        """The number of the last startup if no clean shutdown followed, else 0."""
         noted = os.pread(self._lock, 20, 0) if self._lock is not None else b""
         return int(noted) if noted.strip().isdigit() else 0
 

@@ -102,7 +102,7 @@ class BackendExists(SoraProxyError):
 
 
 class BackendHasSource(SoraProxyError):
-    """The back end can't be deleted: the next start would add it again from the configuration."""
+    """The back end can't be deleted: the next startup would add it again from the configuration."""
 
 
 class BackendInUse(SoraProxyError):
@@ -114,7 +114,7 @@ class SimulatorInUse(SoraProxyError):
 
 
 class StorageUnavailable(SoraProxyError):
-    """The store could not commit or read. Nothing that depends on it was done."""
+    """Data could not be read or committed. Nothing that depends on this data was done."""
 
 
 class NoUpstreamKey(SoraProxyError):
@@ -185,9 +185,9 @@ class TooManyTasks(KeyFault):
 
 
 class RateLimited(KeyFault):
-    """The key may be used again after `retry_after` seconds. It is None if the back end does not state a time.
+    """The key may be used again after `retry_after` seconds, which is None if the back end does not state a time.
 
-    `family` is the back end's own name of the limited model, or a prefix of such names followed by `*`; None if all
+    `family` is the back end's own name for the limited model, or a prefix of such names followed by `*`; None if all
     models are limited.
     """
 
@@ -246,7 +246,8 @@ class SubmissionUnknown(UpstreamFault):
 
 
 def clear_frames(error: BaseException | None) -> None:
-    """Clear the local variables in the traceback of an error and its causes, which may keep a large body in memory."""
+    """Clear the local variables in the tracebacks of an error and its causes. The variables may keep a large body in
+    memory."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__

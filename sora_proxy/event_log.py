@@ -20,7 +20,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress at the back end. `percent` is 0 to 100; `position` and `seconds` are the place and wait in its queue."""
+    """Progress at the back end. `percent` is 0 to 100; `position` is the place in its queue, and `seconds` the wait."""
 
     percent: int | None = None
     position: int | None = None
@@ -164,7 +164,7 @@ class EventLog(Generic[E]):
     async def follow(
         self, after: int = 0, idle: float | None = None, *, nudged: bool = False
     ) -> AsyncGenerator[Sequence[E], None]:
-        """Yield in batches the events after number `after`, first the existing ones and then new ones, until the log is
+        """Yield the events after number `after` in batches, first existing events and then new ones, until the log is
         closed.
 
         After `idle` seconds without an event, yield an empty sequence, so that a heartbeat can be sent. With `nudged`,

@@ -100,8 +100,8 @@ class SingleCall:
     """One of the calls of an order that is sent as one call for each image.
 
     `sent`: the call's intent is on disk. The outcome is an image or an error. Without an outcome, the call is under way
-    if it was sent, and otherwise still has to be sent. `counted` is the number of intents, not counting those that
-    the back end certainly did not accept.
+    if it was sent, and otherwise still has to be sent. `counted` is the number of the call's intents. An intent
+    is subtracted again if the back end certainly did not accept the call.
     """
 
     sent: bool = False
@@ -198,7 +198,7 @@ class Generation:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the client has cancelled the order. Its status changes only when the back end has ended the task."""
+        """Whether the client has cancelled the order. The status of a sent order changes when its task has ended."""
         return isinstance(self.log.last, Cancelled)
 
     @property

@@ -1,7 +1,7 @@
 """The health check for containers: `python -m sora_proxy.healthcheck` exits with status 0 if the server is alive.
 
-It runs every few seconds, so it is a separate module, which does not load the whole program. Container images need no
-curl for it.
+It runs every few seconds, so it is a separate module that does not load the whole program. With it, container images
+need no curl.
 """
 
 import socket

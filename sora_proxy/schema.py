@@ -1,7 +1,8 @@
-"""Schema: the tables as this version of the program declares them, and the files of all earlier versions.
+"""Schema: migrates the database files of earlier versions, and checks that tables are as this version declares them.
 
-The first versions changed tables without a new number, so a migration depends on the columns that a file has, and not
-on its number alone. It runs in one transaction: if it fails, the file stays as it was.
+The first versions of the program changed tables without raising the version number. Therefore a migration depends on
+the columns that a file has, and not on the file's number alone. A migration runs in one transaction: if it fails, the
+file stays as it was.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-# Raised with each change of a table, also with a new table. Version 8 is the first whose files have all that is
-# declared: earlier programs could number a file without migrating it completely.
+# Raised with every change to a table, and with every new table. Version 8 is the first whose files certainly have all
+# declared tables and columns: earlier programs could give a file a new number without migrating it completely.
 SCHEMA_VERSION = 8
-# The columns that existing tables got later, by table and name, oldest first, each with the statements that add it.
-# Missing tables and indexes are created anyway.
+# The columns that were added to existing tables, by table and column, oldest first, each with the statements that add
+# it. Tables and indexes need no entry: those that are missing are always created.
 ADDED: Mapping[tuple[str, str], Sequence[str]] = {
     ("generations", "lost"): ["ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0"],
     ("generations", "listed"): ["ALTER TABLE generations ADD COLUMN listed JSON"],
@@ -30,15 +31,18 @@ ADDED: Mapping[tuple[str, str], Sequence[str]] = {
     ("generations", "calls"): ["ALTER TABLE generations ADD COLUMN calls JSON NOT NULL DEFAULT '[]'"],
     ("generations", "usage"): ["ALTER TABLE generations ADD COLUMN usage JSON"],
 }
-OLDEST_TABLES = {"generations", "events", "pictures"}  # every version had them
+OLDEST_TABLES = {"generations", "events", "pictures"}  # the tables that every version has had
 
 
 class SchemaError(Exception):
-    """A file can't be used. The text says why, and what to do."""
+    """The database file can't be used. The message says why, and what to do."""
 
 
 def version_of(connection: sa.Connection) -> int:
-    """The version of a file; 0 if it is empty. Raises SchemaError if this program can't have written it."""
+    """The version of a file; 0 if it is empty.
+
+    Raises SchemaError if the file is not a database of this program, or if a newer version of the program wrote it.
+    """
     version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     tables = set(sa.inspect(connection).get_table_names())
     if (version or tables) and not (version and tables >= OLDEST_TABLES):
@@ -49,7 +53,7 @@ def version_of(connection: sa.Connection) -> int:
 
 
 def migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
-    """Bring an older file up to this version. Columns and tables that it already has are not touched."""
+    """Migrate an older file to this version. Columns and tables that the file already has are not touched."""
     for (table, column), statements in ADDED.items():
         columns = _columns(connection, table)
         if columns and column not in columns:
@@ -62,7 +66,11 @@ def migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
 
 
 def compare(connection: sa.Connection, metadata: sa.MetaData) -> None:
-    """Compare the tables with the declared ones. Raises SchemaError if another program has changed the file."""
+    """Compare the tables of a file with the declared tables.
+
+    Raises SchemaError if another program has changed the file: if a table or column is missing or different, or if a
+    table requires a column that is not declared.
+    """
     for table in metadata.sorted_tables:
         found = _columns(connection, table.name)
         if not found:

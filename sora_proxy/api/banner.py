@@ -1,7 +1,7 @@
-"""The banner: what the program prints once it listens, and how a newcomer makes the first image.
+"""The banner: what the program prints once it is listening, including a command that orders a first image.
 
-A terminal shows the client key itself, so the printed command works in every other terminal and folder. Where no
-terminal is attached, output is stored as a log, so the banner shows a command that reads the key.
+On a terminal, the banner shows the client key itself, so the command works in any other terminal and folder. Without a
+terminal, the output may be stored as a log, so the banner shows a command that reads the key instead.
 """
 
 import os
@@ -22,7 +22,8 @@ from sora_proxy.settings.access import Access
 from sora_proxy.settings.listening import socket_path
 from sora_proxy.upstream.model_names import GPT_IMAGES
 
-# The commands that run another command in a container, by the variable `container`, which its image or its engine sets.
+# For each value of the environment variable `container`, which the image or the container engine sets: the command that
+# runs another command in the container.
 ENGINES = {"docker": "docker exec", "podman": "podman exec", "oci": "podman exec"}
 
 MESSAGE = '{"role": "user", "content": "a red fox in the snow"}'
@@ -30,18 +31,18 @@ MESSAGE = '{"role": "user", "content": "a red fox in the snow"}'
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the program runs, and whether a terminal shows its output. `command` is the beginning of a command that
-    another terminal runs in the same place."""
+    """Where the program is running, and whether a terminal shows its output. A command that begins with `command` is
+    executed in that place, such as a container, even if it is entered in a terminal outside."""
 
     terminal: bool
     command: tuple[str, ...] = ()
 
     @classmethod
     def here(cls) -> "Place":
-        """The place of this process. The name of a host in a container is the name or id of the container."""
+        """The place of this process. In a container, the host name is the container's name or id."""
         if "KUBERNETES_SERVICE_HOST" in os.environ:
             command = f"kubectl exec {socket.gethostname()} --"
-        elif engine := ENGINES.get(os.environ.get("container", "")):  # noqa: SIM112  # the name is that of systemd
+        elif engine := ENGINES.get(os.environ.get("container", "")):  # noqa: SIM112  # systemd chose this name
             command = f"{engine} {socket.gethostname()}"
         else:
             command = ""
@@ -54,7 +55,7 @@ class Place:
 
 def banner(app: web.Application, addresses: Sequence[str], why_simulated: str | None, place: Place) -> str:
     """The text to print. An address is a URL, or `unix:/PATH`. If the simulator makes the images, `why_simulated` is
-    the reason."""
+    the reason for that."""
     access = app[ACCESS]
     model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # an alias if no model is listed
     urls = sorted((address for address in addresses if address.startswith("http")), key=_is_name, reverse=True)
@@ -80,7 +81,7 @@ def banner(app: web.Application, addresses: Sequence[str], why_simulated: str | 
 
 
 def _is_name(url: str) -> bool:
-    """Whether shells and browsers take this URL as it is: zsh expands the brackets of an IPv6 address."""
+    """Whether the URL can be pasted into a shell without quotes: zsh expands the brackets of an IPv6 address."""
     return "[" not in url
 
 
@@ -96,7 +97,7 @@ def _stored(file: Path) -> str:
 
 
 def _authorization(access: Access, place: Place) -> str:
-    """The header with the client key, as an argument in a shell."""
+    """The header with the client key, quoted as one argument of a shell command."""
     if place.terminal:
         return shlex.quote(f"Authorization: Bearer {access.client_key}")
     if access.client_key_file:
@@ -120,7 +121,7 @@ def _backends(backends: Sequence[Backend], why_simulated: str | None) -> str:
 
 
 def _accounts(backend: Backend) -> str:
-    """The number of its keys, or of its servers if they need no keys."""
+    """The number of keys of a back end, or the number of its servers if they need no keys."""
     enabled = [key.config for key in backend.keys.keys if key.config.enabled]
     if not enabled:
         return "no key: orders are refused until a key is added"

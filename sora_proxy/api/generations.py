@@ -42,7 +42,7 @@ async def cancel(request: web.Request) -> web.Response:
 @described(
     Description(
         query={
-            "after": "begin after the entry with this id, which is the last of the previous page",
+            "after": "begin after the entry with this id; use the id of the last entry of the previous page",
             "limit": "the maximum number of entries in the page",
             "status": f"return only generations in this state: {', '.join(Phase)}",
         },

@@ -12,6 +12,8 @@ from sora_proxy.api.readiness import CODES, reasons_against
 from sora_proxy.api.reference.answer_schemas import Health, NotReady
 from sora_proxy.api.reference.described import Description, described
 
+NOT_READY = 503  # for every reason, because probes look only at the status
+
 
 @described(Description(answer=Health))
 async def health(_request: web.Request) -> web.Response:
@@ -27,7 +29,7 @@ async def live(_request: web.Request) -> web.Response:
 
 @described(Description(answer=Health, unavailable=NotReady))
 async def ready(request: web.Request) -> web.Response:
-    """Check whether new orders are accepted, name the back ends that make their images, and give the reasons if not.
+    """Check whether new orders are accepted; if not, give the reasons. The answer also names the back ends.
 
     `backends` shows for each back end whether it has a usable key and could be reached at the last attempt.
     `restarting` lists the background loops that died and will be restarted.
@@ -41,7 +43,7 @@ async def ready(request: web.Request) -> web.Response:
     code, message = CODES[reasons[0].code], " ".join(reason.message for reason in reasons)
     body = {"status": "unavailable", "reason": message, "reasons": reasons, **facts}
     headers = meaning_of(code).headers
-    response = json_response(body | error_object(message, code=code), status=503, headers=headers)
+    response = json_response(body | error_object(message, code=code), status=NOT_READY, headers=headers)
     if request.app[SUPERVISOR].stopping:
         response.force_close()  # the next request of this client should reach another process
     return response

@@ -17,14 +17,14 @@ from sora_proxy.settings.listening import UNIX, socket_path
 
 BACKLOG = 4096
 NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-SHOWN = {"0.0.0.0": "localhost", "::": "::1"}  # noqa: S104  # a server on all addresses is reached there
+SHOWN = {"0.0.0.0": "localhost", "::": "::1"}  # noqa: S104  # how a server that listens on all addresses is reached
 CONNECT_SECONDS = 1.0
-SOCKET_MODE = 0o666  # for all, like a port of this machine: the folder decides who can reach it
+SOCKET_MODE = 0o666  # any user may connect, as to a TCP port; the folder's permissions restrict access
 
 
 class Listener:
-    """The sockets of the server's addresses. With port 0 the system chooses a port, the same one for all addresses
-    unless it is taken at some of them."""
+    """The sockets of the server's addresses. With port 0, the system chooses a port. It is the same for all addresses,
+    except for those at which it is already in use."""
 
     def __init__(self, addresses: Sequence[str], port: int) -> None:
         self._addresses = addresses
@@ -43,7 +43,7 @@ class Listener:
         await app[THREADS].run(Work.media, self._opened.close)
 
     async def start(self, runner: web.AppRunner) -> list[str]:
-        """Listen. Returns the addresses for clients: URLs, and `unix:/PATH` for unix sockets.
+        """Begin to listen. Returns the addresses for clients: URLs, and `unix:/PATH` for unix sockets.
 
         Raises ConfigurationError.
         """
@@ -68,7 +68,7 @@ class Listener:
 
 
 def _tcp_sockets(address: str, port: int, *, may_differ: bool) -> list[socket.socket]:
-    """The sockets of one address; a host name may have several. Raises OSError."""
+    """The sockets for one address. A host name may need several, one for each of its IP addresses. Raises OSError."""
     found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     made, refusals = [], []
     for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):
@@ -76,7 +76,7 @@ def _tcp_sockets(address: str, port: int, *, may_differ: bool) -> list[socket.so
             made.append(_tcp_socket(family, place, may_differ=may_differ))
         except OSError as error:
             refusals.append(error)
-    # A machine without IPv6 may still list an IPv6 address for a name.
+    # A machine without IPv6 may still resolve a host name to an IPv6 address.
     if any(error.errno not in NOT_HERE for error in refusals) or not made:
         for sock in made:
             sock.close()
@@ -89,7 +89,7 @@ def _tcp_socket(family: int, place: Any, *, may_differ: bool) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # so that 0.0.0.0 can be listed beside ::
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # so that API_HOST can list both 0.0.0.0 and ::
         try:
             sock.bind(place)
         except OSError:
@@ -104,7 +104,7 @@ def _tcp_socket(family: int, place: Any, *, may_differ: bool) -> socket.socket:
 
 @contextlib.contextmanager
 def _unix_socket(path: Path) -> Iterator[socket.socket]:
-    """A socket whose file is removed at the end, unless another program has replaced it. Raises OSError."""
+    """A unix socket. Its file is removed when the block ends, unless another program replaced it. Raises OSError."""
     _remove_stale(path)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
@@ -119,7 +119,7 @@ def _unix_socket(path: Path) -> Iterator[socket.socket]:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove the socket file of a process that was killed. Raises OSError if there is another file, or a listener."""
+    """Remove the socket that a killed process left behind. Raises OSError for another file or a socket in use."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def _remove_stale(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink()
             return
-    raise OSError(errno.EADDRINUSE, "Another program listens there")
+    raise OSError(errno.EADDRINUSE, "Another program is listening there")
 
 
 @contextlib.contextmanager

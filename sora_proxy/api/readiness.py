@@ -1,4 +1,4 @@
-"""Would a new order be accepted now, and if not, why? Everything is answered from memory."""
+"""Finds the reasons, if any, why a new order would not be accepted now. This calls no back end."""
 
 import datetime as dt
 import time
@@ -12,7 +12,8 @@ from sora_proxy.errors import ModelsNotListed, NoUpstreamKey, QueueFull, Storage
 from sora_proxy.orders.backend import Backend
 
 NOBODY = ""  # a client without orders in line
-# The reasons for programs, and the code of the error object in the answer.
+# The code of each reason, and the code of the error object in an answer with this reason as the first one. Reasons are
+# reported in this sequence.
 CODES = {
     "server_stopping": "overloaded",
     "no_backend": "no_upstream_key",
@@ -37,7 +38,7 @@ class Reason:
 
 
 async def reasons_against(app: web.Application) -> list[Reason]:
-    """The reasons why a new order would be refused, or could not be made; an empty list if there are none."""
+    """The reasons why a new order would be refused or could not be carried out; an empty list if there are none."""
     reasons = list(_reasons(app))
     try:
         await app[STORE].check_writable()
@@ -56,29 +57,31 @@ def _reasons(app: web.Application) -> Iterator[Reason]:
     elif all(obstacles):
         yield from filter(None, obstacles)
     for loop in app[BACKGROUND].failing:
-        yield Reason("loop_crashing", f"The background loop {loop} crashes again and again.")
+        yield Reason("loop_crashing", f"The background loop {loop} keeps crashing.")
     try:
         app[MODELS].check_listed()
     except ModelsNotListed as error:
         yield Reason("models_not_listed", str(error))
-    except NoUpstreamKey:  # `no_backend` says it
+    except NoUpstreamKey:  # already reported as `no_backend`
         return
 
 
 def _obstacle(backend: Backend) -> Reason | None:
-    """Why a back end can't make a new order."""
+    """The reason why a back end can't take a new order; None if it can."""
     name, outage = backend.name, backend.outage
     if backend.cap_reached(1):
-        return Reason("daily_cap_reached", f"The daily cap on images is reached for the back end {name}.", name)
-    # Orders wait for a server that restarts.
+        return Reason("daily_cap_reached", f"A daily cap leaves no room for orders at the back end {name}.", name)
+    # A short outage is not reported, because orders wait while a server is restarting.
     if outage and time.time() - outage.at >= backend.keys.queue.max_refused_seconds:
         since = dt.datetime.fromtimestamp(outage.at, dt.UTC).isoformat(timespec="seconds")
-        return Reason("backend_unreachable", f"The back end {name} can't be reached since {since}.", name, outage.at)
+        return Reason(
+            "backend_unreachable", f"The back end {name} has been unreachable since {since}.", name, outage.at
+        )
     try:
         backend.keys.admit(NOBODY)
     except NoUpstreamKey as error:
         return Reason("no_upstream_key", f"The back end {name} has no usable key. {error}", name)
     except QueueFull:
-        message = f"Too many orders wait for the back end {name}, or a new order would wait too long."
+        message = f"Too many orders are waiting for the back end {name}, or a new order would wait too long."
         return Reason("queue_full", message, name)
     return None

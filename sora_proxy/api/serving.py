@@ -89,7 +89,7 @@ def _stop_signal() -> asyncio.Event:
 
 @contextlib.contextmanager
 def _calling_on_hang_up(reload: Callable[[], None]) -> Iterator[None]:
-    """Call a function at each SIGHUP, which is ignored afterwards. It never ends the server.
+    """Call a function at each SIGHUP until the block ends. Afterwards SIGHUP is ignored, so it never ends the process.
 
     The loop's own handlers would be removed when the loop closes, and from then on SIGHUP would end the process.
     """

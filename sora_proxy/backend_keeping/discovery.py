@@ -49,7 +49,7 @@ class Discovery:
         return self._faults.get(name)
 
     async def run(self) -> None:
-        """Ask each back end when it is due, and test those that can't be reached."""
+        """Ask each back end when it is due. If no server of a back end can be reached, test its servers."""
         while True:
             for backend in self._backends.all:
                 backend.probe_servers()
@@ -75,7 +75,7 @@ class Discovery:
             self._answered[backend.name] = backend.keys.now
 
     async def _is_due(self, backend: Backend) -> bool:
-        """Whether a back end should be asked now. Servers that are cooling down are tested by orders instead."""
+        """Whether to ask a back end now. It is not asked while all its servers or egresses are cooling down."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
         if is_fresh and not await backend.upstream.may_have_changed():

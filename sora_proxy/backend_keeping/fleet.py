@@ -87,8 +87,8 @@ class Fleet:
         self._shared.models.check()
 
     def warn_of_missing_models(self) -> None:
-        """Log each alias, and the default, if no back end serves its model, for example because one stopped doing
-        so."""
+        """Log the default model, and the models of aliases, that no back end serves, for example because a back end has
+        dropped them."""
         try:
             self.check_models()
         except ConfigurationError as error:

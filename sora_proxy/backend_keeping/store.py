@@ -34,7 +34,8 @@ CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
 
 @dataclass(frozen=True, slots=True)
 class BackendRecord:
-    """A stored back end. `capabilities` is its last answer, even if it is down now; None if it has never answered."""
+    """A stored back end. `capabilities` are those that it last reported, even if it is down now; None if it has never
+    reported any."""
 
     config: BackendConfig
     origin: Origin

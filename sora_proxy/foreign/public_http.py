@@ -2,7 +2,8 @@
 
 Only http and https on their default ports are allowed. Each request makes one lookup, checks all addresses in its
 result, and connects to one of them. Redirects and proxies from the environment are not used, and the time is limited.
-Hosts that the operator lists are exempt only from the checks of addresses and ports, and from `public_schemes`.
+Hosts that the operator lists may have private addresses, and use any port and either scheme. The other rules apply to
+them, too.
 """
 
 import asyncio
@@ -25,8 +26,8 @@ class AddressRefused(ValueError):
 
 
 class PublicHttp:
-    """Sends requests to the hosts in `allowed` (`host` or `host:port`), and to public hosts with one of
-    `public_schemes`.
+    """Sends requests to the hosts in `allowed` (`host` or `host:port`), and to public hosts if the address has one
+    of the `public_schemes`.
 
     `subject` stands for the address in error messages.
     """

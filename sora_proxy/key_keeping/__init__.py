@@ -1,7 +1,8 @@
 """Where do upstream keys come from? KeyKeeping loads them into the pools at startup, and keeps them up to date.
 
-They come from the database and from their source. While the server runs, the source is checked for changes, the state
-of the keys is stored, and warnings are logged about tokens that expire soon and keys that another process is using.
+They come from the database and from their source. While the server is running, the source is checked for changes, the
+state of the keys is stored, and warnings are logged about tokens that expire soon and keys that another process is
+using.
 """
 
 import contextlib

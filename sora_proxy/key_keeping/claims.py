@@ -1,8 +1,9 @@
-"""Claims: notices that another process on this host is using the same upstream key.
+"""KeyClaims: detects that another process on this host is using the same upstream key.
 
-Two processes with one key exceed its limits together, and each may mistake an order of the other for a lost one of its
-own. So each process locks one byte for each of its keys in a file that all processes of the host share. The system
-unlocks the byte when the process ends. Processes in other containers or on other hosts go unnoticed.
+Two processes that share a key exceed its limits together, and each of them may mistake the other's order for a lost
+order of its own. To detect this, each process locks one byte per key in a file that all processes on the host share.
+The operating system unlocks the bytes when the process ends. Processes in other containers or on other hosts are not
+detected.
 """
 
 import asyncio
@@ -23,19 +24,19 @@ FILE_NAME = "sora_proxy.keys"
 
 
 class KeyClaims:
-    """Claims every enabled key with a token, and logs a warning about each key that another process has claimed."""
+    """Claims every enabled key that has a token, and logs a warning about each key that another process has claimed."""
 
     def __init__(self, registry: KeyRegistry) -> None:
         self._registry = registry
-        # All the mutable state: the claimed bytes of the file, and the ids of the keys that a warning was logged about.
+        # All the mutable state: the claimed bytes of the file, and the ids of the keys that have been warned about.
         self._claimed: set[int] = set()
         self._warned: set[str] = set()
 
     async def run(self) -> None:
-        """Claim the keys, and check once a minute for new keys and for keys that the other process has given up."""
+        """Claim the keys, and check once a minute for new keys and for keys that another process has released."""
         try:
             file = _open(Path(tempfile.gettempdir()) / FILE_NAME)
-        except OSError as error:  # another user may have created it without access for others
+        except OSError as error:  # another user may have created the file without access for others
             log.debug("upstream keys not claimed", reason=error.strerror)
             return
         try:
@@ -65,7 +66,7 @@ class KeyClaims:
 
 
 def _byte_of(token: str) -> int:
-    """The position of a key in the file. The file stays empty: a position can be locked without being written."""
+    """The position of a key's byte. The file stays empty, because a byte can be locked without being written."""
     return int.from_bytes(hashlib.sha256(token.encode()).digest()[:7])
 
 
@@ -75,5 +76,5 @@ def _open(path: Path) -> int:
         return os.open(path, flags)
     except FileNotFoundError:
         file = os.open(path, flags | os.O_CREAT, 0o666)
-        os.fchmod(file, 0o666)  # other users' processes lock it, too; the umask would keep them out
+        os.fchmod(file, 0o666)  # processes of other users need access, which the umask would deny
         return file

@@ -1,4 +1,4 @@
-"""Warns of upstream keys that expire. Many tokens are JWTs with an `exp` claim, which is read but not verified."""
+"""Warns of upstream keys that expire. Many tokens are JWTs with an `exp` claim; their signatures are not verified."""
 
 import asyncio
 import datetime as dt

@@ -50,7 +50,7 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 
 def _backend_of(backend: str) -> str:
-    """The back end of a key. The one that older options describe counts as the entry `sora`, so keys can move to it."""
+    """A key's back end. That of the older options counts as the entry `sora`, so its keys can move to that entry."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
 

@@ -48,7 +48,7 @@ class Origin(StrEnum):
     environment = "environment"
     file = "file"
     simulator = "simulator"  # the simulator's own key
-    removed = "removed"  # its entry in the environment or the file was removed
+    removed = "removed"  # the key's entry in the environment or the file was removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class KeyRecord:
     config: UpstreamKey
     origin: Origin
     created_at: float
-    imported: UpstreamKey | None = None  # its entry in the source, as last imported
+    imported: UpstreamKey | None = None  # the key's entry in the source, as last imported
     backend: str = DEFAULT_BACKEND
 
     @property
@@ -100,8 +100,8 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Whether there are keys, enabled or not, other than the simulator's key and those of BACKENDS. The file may
-    not be migrated yet: in older files, keys have no column `backend`."""
+    """Whether any key is stored, enabled or not, except the simulator's key and the keys of BACKENDS. The database may
+    not have been migrated yet: in older databases, the table has no column `backend`."""
     rows = connection.execute(sa.text("SELECT * FROM keys")).mappings()
     others = (row for row in rows if row["token"] != SIMULATED_KEY.token)
     return any(row.get("backend", DEFAULT_BACKEND) == DEFAULT_BACKEND for row in others)

@@ -30,7 +30,7 @@ def converted(source: Path, target: Path, wanted: str, compression: int | None) 
         white.paste(drawn, mask=drawn)
         drawn = white
     quality = MAX_QUALITY if compression is None else min(compression, MAX_QUALITY)
-    drawn.info = {}  # otherwise Pillow would write parts of it, whatever their size
+    drawn.info = {}  # otherwise Pillow would write parts of the metadata, whatever their size
     drawn.save(target, wanted.upper(), quality=quality, **metadata)
     return True
 
@@ -39,10 +39,10 @@ def _metadata(image: Image.Image, wanted: str) -> dict[str, Any]:
     """The arguments for saving a copy with the same metadata."""
     found = {name: image.info.get(name) for name in MAX_METADATA_BYTES}
     about = {name: value for name, value in found.items() if value and len(value) <= MAX_METADATA_BYTES[name]}
-    if "exif" in about:  # Pillow reads it with or without the prefix, depending on the format; a JPEG needs it
+    if "exif" in about:  # depending on the format, Pillow leaves out the prefix, which a JPEG needs
         about["exif"] = EXIF + about["exif"].removeprefix(EXIF)
     if image.mode not in ("RGB", "RGBA", "P"):
-        about.pop("icc_profile", None)  # it describes colours that the copy does not have
+        about.pop("icc_profile", None)  # the profile describes colours that the copy does not have
     if wanted == "png" and "xmp" in about:
         about["pnginfo"] = PngInfo()
         about["pnginfo"].add_itxt("XML:com.adobe.xmp", about.pop("xmp"))

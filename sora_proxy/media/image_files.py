@@ -32,7 +32,7 @@ MAX_SCANS = 100  # a progressive JPEG has about ten scans, and decoding each of 
 # takes minutes.
 MAX_EXIF_SEGMENTS = 20
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # starts a segment; other data may contain it by chance
-MAX_MARKERS = 100_000  # Pillow makes objects for each segment, which may take twenty times the size of the file
+MAX_MARKERS = 100_000  # Pillow's objects for the segments may take up twenty times the size of the file
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError)  # raised for damaged files, depending on the format
 
 

@@ -1,4 +1,4 @@
-"""RuntimeSettings: the few options that operators may change while the server runs.
+"""RuntimeSettings: the few options that operators may change while the server is running.
 
 Their choices are stored in the database, and override the configuration until they are set to null. `current` contains
 the settings in force. Code that needs one of these options reads it from `current` every time.
@@ -23,7 +23,7 @@ from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)
 
-# By the name of each option: its field in the settings, and the check of its values.
+# For each option, by its name: its field in the settings, and the check of its values.
 FIELDS = {name.upper(): name for name, field in Settings.model_fields.items() if AT_RUN_TIME in field.metadata}
 CHECKS: dict[str, TypeAdapter[Any]] = {
     option: TypeAdapter(Settings.model_fields[name].rebuild_annotation()) for option, name in FIELDS.items()
@@ -110,9 +110,7 @@ def redacted(settings: Settings, option: str) -> Any:
 
 def _check(option: str, value: Any) -> None:
     if option not in FIELDS:
-        message = (
-            f"{option[:40]!r} can't be changed while the server runs. Only these options can: {', '.join(FIELDS)}."
-        )
+        message = f"{option[:40]!r} can't be changed while the server is running. Only these can: {', '.join(FIELDS)}."
         raise UnknownOption(message, option=option[:40])
     if value is None:
         return

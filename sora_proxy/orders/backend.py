@@ -1,9 +1,9 @@
-"""Backend: what orders need from one back end: its calls, its keys and the poller of its tasks.
+"""Backend: carries out orders at one back end, with the back end's keys and the poller of its tasks.
 
 `work` carries out an order on a leased key, from the intent until the results are known. Each step starts from the
 state on disk, so the same code resumes orders after a restart. If the outcome of an order is unknown, the back end is
-searched for its task before the order is sent again. If the back end offers no search, the order is sent again only if
-the operator chose that.
+searched for the order's task before the order is sent again. If the back end offers no search, the order is sent again
+only if the operator chose that.
 """
 
 import asyncio
@@ -101,7 +101,8 @@ class Backend:
         return outage({key.server for key in self.keys.keys if key.in_service})
 
     def probe_servers(self) -> None:
-        """Make a free call to each server if none can be reached. If orders wait, they are such calls themselves."""
+        """Make a free call to each server if no server can be reached. If orders are waiting, none is made, because the
+        orders themselves test the servers."""
         if self.outage and not self.keys.queue:
             by_server = {key.server: key for key in self.keys.keys if key.in_service and key.reachable(self.keys.now)}
             for key in by_server.values():

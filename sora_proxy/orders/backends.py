@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 class Backends:
     """The back ends by name. `routes` returns those that support an order, in order of preference. If no back end
-    supports an accepted order any more, the order waits for one for at most `max_wait` seconds."""
+    supports an accepted order any more, the order waits at most `max_wait` seconds for one that does."""
 
     def __init__(self, routes: Routes, max_wait: float) -> None:
         self._routes = routes
@@ -154,7 +154,7 @@ class Waiting:
     @property
     def _all(self) -> list[Backend]:
         """The back ends that serve the model. For an order that has begun, this is only the back end where it began,
-        even if that is disabled."""
+        even if that back end is disabled."""
         begun_at = self._generation.state.backend
         if begun_at is None:
             return self._backends.serving(self._generation.spec)

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 MAX_EMPTY_POLLS = 3  # a task fails when this many polls have shown it as succeeded, but without a result
 
-Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # yields the snapshots of a task, given its key and id
+Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # the snapshots of a task, given the task's key and id
 Show = Callable[[Generation, Queued | Progress | Preview], Awaitable[None]]
 
 

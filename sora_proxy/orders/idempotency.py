@@ -25,7 +25,7 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.store import InSameCommit, generations
 from sora_proxy.spec import GenerationSpec
 
-JOIN_SECONDS = 600.0  # a repeat without a key joins a generation that ended at most this long ago
+JOIN_SECONDS = 600.0  # a repeated request without a key joins a generation that ended at most this long ago
 MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 
@@ -65,7 +65,7 @@ def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: 
     The files are read and hashed, so this must be called on a thread if the images are large.
     """
     sources = [_source(image) for image in images]
-    # One reference image, or null, is hashed as in older versions, because their digests are stored.
+    # A single reference image, or null, is hashed as in older versions, because the database contains their digests.
     order = [spec.ordered(), sources if len(sources) > 1 else next(iter(sources), None)]
     if mask is not None:
         order.append(_source(mask))

@@ -159,7 +159,7 @@ class Lifecycle:
         missing = [Missing(number, call.error.code, call.error.message) for number, call in calls if call.error]
         done = generation.state.to(Status.completed)
         await self._recorder.record(generation, done, *images, *missing, Completed())
-        if generation.cancelled:  # by the client, while the images were fetched
+        if generation.cancelled:  # by the client, while the images were being fetched
             for image in images:
                 if image.name:
                     await self._media.discard(self._media.image_path(image.name))

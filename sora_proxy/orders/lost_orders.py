@@ -2,7 +2,7 @@
 
 A back end with named tasks is asked for the id that this server gave the order. A back end with listed tasks does not
 know this id, so the search reads the account's list of tasks. At a back end of this kind, a key has at most one open
-intent, and the ids of the tasks of all other generations are on disk. So if one more task in the list has the order's
+intent, and the task ids of all other generations are on disk. So if the list contains another task with the order's
 prompt, that task belongs to the order. If the list contains no prompts, the order's task is the only one that was not
 listed before the intent. The search uses no clock, because a wrong clock could cause an order to be sent twice.
 """

@@ -1,4 +1,4 @@
-"""Readers: counts the requests that wait for a generation, and can cancel it when all of them have left.
+"""Readers: counts the requests that are waiting for a generation, and can cancel it when all of them have left.
 
 By default an abandoned generation continues, because it is paid for and its client may come back. A request can specify
 that its generation is cancelled if the last reader leaves without an answer and no reader comes back within the grace
@@ -50,7 +50,7 @@ class Readers:
             self._leave(generation)
             raise
         else:
-            self._conditional.discard(name)  # its client has an answer, even if that is "ask again later"
+            self._conditional.discard(name)  # the client has an answer, even if that is "ask again later"
             self._leave(generation)
 
     def _leave(self, generation: Generation) -> None:

@@ -90,7 +90,7 @@ class Results:
         return Image(index, url=url)
 
     async def _stored(self, generation: Generation, index: int) -> Image | str:
-        """Fetch one result. If that fails, return its address at the back end, since the image is paid for.
+        """Fetch one result. If that fails, return a link to the back end, since the image has been paid for.
 
         Raises ResultRefused.
         """
@@ -162,7 +162,7 @@ def _is_trouble(error: Exception) -> bool:
 
 async def _still_wanted(generation: Generation, seconds: float) -> bool:
     """Wait for this many seconds, or until the order is cancelled. Returns whether its images are still wanted."""
-    if generation.overdue:  # its log is already closed, so the wait below ends at once
+    if generation.overdue:  # the log is already closed, so the wait below ends at once
         await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -1,7 +1,7 @@
 """Retention: deletes generations, in the background if they are beyond the bounds, at once if a client requests it.
 
-Rows are deleted before files, because an image is served only while its name is in the database. A table contains the
-names of the files until they are deleted, so that a crash in between leaves no file behind.
+Rows are deleted before files, because an image is served only while its name is in the database. The names of these
+files are kept in a table until the files are deleted, so that a crash in between leaves no file behind.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 DAY = 86400.0
 SWEEP_INTERVAL = 600.0
-MAX_TASKS_KEPT = 1000  # the number of newest tasks that are kept for each key
+MAX_TASKS_KEPT = 1000  # for each key, this many of its newest tasks are kept
 BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small batches, so that other writes do not have to wait long
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))

@@ -161,7 +161,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Shows the progress of an order to clients. `number` is the number of the reporting single call, if any."""
+    """Shows the progress of an order to clients. `number` is the number of the single call that reports it, if any."""
 
     recorder: Recorder
     generation: Generation

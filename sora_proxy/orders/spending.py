@@ -46,7 +46,7 @@ PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The maximum number of images per UTC day, in total and at the back ends that have their own cap."""
+    """The maximum number of images per UTC day, in total and for each back end that has its own cap."""
 
     in_all: int | None = None
     of_backends: Mapping[str, int] = field(default_factory=dict)

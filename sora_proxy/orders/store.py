@@ -40,7 +40,7 @@ generations = sa.Table(
     sa.Column("size", sa.JSON(none_as_null=True)),
     sa.Column("calls", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("usage", sa.JSON(none_as_null=True)),
-    sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once its content is deleted
+    sa.Column("ended_at", sa.Float, index=True),  # when the log ended; null once the content is deleted
     # An upstream task belongs to at most one generation.
     sa.UniqueConstraint("key_id", "task_id"),
     sa.Index("ix_generations_client", "client", "number"),
@@ -129,8 +129,8 @@ class Store:
                 await self._commit(generation, cancelled, ())
 
     async def cancel(self, generation: Generation) -> None:
-        """Commit the cancellation of a generation, unless it has ended. If its order has not been sent, it never
-        will."""
+        """Commit the cancellation of a generation, unless it has ended. An order that has not been sent will never
+        be sent."""
         async with generation.lock:
             if not generation.ended:
                 state = generation.state
@@ -181,8 +181,10 @@ class Store:
     async def newest(
         self, client: str, limit: int, *, before: str | None = None, phase: Phase | None = None
     ) -> list[Generation]:
-        """A client's generations, newest first; only those older than `before`, which is the id of another generation
-        of this client."""
+        """A client's generations, newest first. `before` is the id of one of them; only older ones are returned.
+
+        `phase` selects the generations in this phase.
+        """
         mine = generations.c.client == client
         where = [mine]
         if before is not None:

@@ -160,12 +160,12 @@ class Supervisor:
         await self._store.cancel(generation)
         generation.log.close()
         self._parked.pop(generation.id, None)
-        # Nothing was awaited after the commit, so a coroutine that waits in line can't have received a key in between.
+        # Nothing was awaited after the commit, so a coroutine that is waiting in line can't have got a key in between.
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()
 
     async def _cancel_task(self, generation: Generation) -> None:
-        with contextlib.suppress(NoUpstreamKey):  # its back end was removed
+        with contextlib.suppress(NoUpstreamKey):  # the order's back end was removed
             await self._backends.of(generation).cancel_task(generation)
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -176,7 +176,7 @@ class Supervisor:
         return task
 
     def _start_coroutine(self, generation: Generation) -> None:
-        if self._stopping:  # it was committed during shutdown: the next process resumes it
+        if self._stopping:  # committed during shutdown: the next process resumes the generation
             generation.log.close()
             return
         self._live[generation.id] = generation

@@ -11,7 +11,7 @@ from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, NO_COOLDOWN, Co
 from sora_proxy.settings.accounts import Proxy, egress_name
 
 MAX_TRIAL_SECONDS = 30.0  # how long the other keys wait for the outcome of a trial
-# Short, because a refused connection costs nothing, and a server that is back must not be idle while orders wait.
+# Short, because a refused connection costs nothing, and a restarted server must not be idle while orders are waiting.
 MAX_SERVER_BACK_OFF_SECONDS = 5.0
 
 
@@ -99,6 +99,6 @@ class Egresses:
         self._defaults, self._for_all = proxies, for_all
 
     def of(self, own: Sequence[Proxy | None]) -> tuple[Egress, ...]:
-        """The egresses of a key whose own proxies are `own`, in the order of preference."""
+        """The egresses of a key whose own proxies are `own`, in order of preference."""
         proxies = self._defaults if self._for_all else own or self._defaults
         return tuple(self._egresses.setdefault(proxy, Egress(proxy)) for proxy in proxies)

@@ -43,8 +43,10 @@ class Forecast:
         self._task_seconds += weight * (seconds - self._task_seconds)
 
     def wait(self, groups: tuple[Models, ...], position: int, now: float) -> float:
-        """The seconds until the order at a position in line, counted from 1, is likely to get a key of these
-        groups."""
+        """The expected wait, in seconds, of the order at this position in line for a key of these groups.
+
+        Positions are counted from 1.
+        """
         if now - self._made_at >= FORECAST_LIFETIME_SECONDS:
             self._made_at, self._predictions = now, {}
         if groups not in self._predictions:

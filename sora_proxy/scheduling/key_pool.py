@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 class KeyPool:
-    """All keys of a back end, and the orders that wait for one. `name` is the back end's name, `weights` are the
-    shares of clients.
+    """All keys of a back end, and the orders that are waiting for a key. `name` is the back end's name, `weights` are
+    the shares of clients.
 
     `one_intent`: a key gets an order only when the outcome of its previous order is known, so that a search in the
     list of its tasks can identify a lost order.
@@ -176,7 +176,7 @@ class KeyPool:
             self._roster.discard(key)
             if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have taken its id
                 del self._keys[key.id]
-        if not key.intents:  # its order was accepted, or its lease has ended
+        if not key.intents:  # the key's order was accepted, or the lease has ended
             for circuit in key.circuits:
                 if circuit.end_trial(key):
                     self._circuit_changed(circuit)
@@ -251,7 +251,7 @@ class KeyPool:
             place.refuse(no_key_left(self.keys))
 
     def resume(self, key_id: str, generation_id: str, *, intent_open: bool) -> Lease:
-        """Lease the key that a generation had before a restart, regardless of its limits.
+        """Lease the key that a generation had before a restart, regardless of the key's limits.
 
         Raises NoUpstreamKey if the key is not configured any more.
         """

@@ -28,7 +28,7 @@ class KeyPools:
         return list(self._pools.values())
 
     def add(self, name: str, *, one_intent: bool, own_servers: bool = False) -> KeyPool:
-        """Create the empty pool of a back end. `own_servers`: its servers have no queue, so orders may wait longer."""
+        """Create an empty pool. `own_servers`: the back end's servers have no queue, so orders may wait longer."""
         bounds = self._bounds
         if own_servers:
             bounds = replace(bounds, max_wait_seconds=bounds.max_wait_at_own_servers)
@@ -56,7 +56,7 @@ class KeyPools:
         return None if name is None else self._pools[name]
 
     def name_of(self, backend: str) -> str | None:
-        """The name under which a key's back end is in use; None if it is not in use."""
+        """The name of the pool for a key's back end; None if that back end is not in use."""
         name = self._default if backend == DEFAULT_BACKEND else backend
         return name if name in self._pools else None
 

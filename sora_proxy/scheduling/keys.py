@@ -35,10 +35,10 @@ class Key:
         self._one_intent = one_intent
         # All the mutable state.
         self._config = config
-        self._egresses = tuple(egresses)  # in the order of preference
+        self._egresses = tuple(egresses)  # in order of preference
         self._server = server
         self._models = frozenset(config.models)
-        self._always = {Models(self._models): -math.inf}  # its stages while no family of models is cooling down
+        self._always = {Models(self._models): -math.inf}  # the stages while no family of models is cooling down
         self._window = SlidingWindow(config.max_rpm)
         self._limit = TaskLimit(config.max_concurrent)
         self._tasks = 0
@@ -68,7 +68,7 @@ class Key:
 
     @property
     def egresses(self) -> tuple[Egress, ...]:
-        """The egresses of the key's calls, in the order of preference."""
+        """The egresses of the key's calls, in order of preference."""
         return self._egresses
 
     @property
@@ -119,7 +119,7 @@ class Key:
 
     @property
     def unproven(self) -> bool:
-        """Whether the key was rate-limited, so that a probe must succeed before it gets an order."""
+        """Whether the key was rate-limited. If so, a probe must succeed before the key gets an order."""
         return self._health.unproven
 
     @property
@@ -191,7 +191,7 @@ class Key:
             self._health = KeyHealth()
         self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
         self._models = frozenset(config.models)
-        self._always = {Models(self._models): -math.inf}  # its stages while no family of models is cooling down
+        self._always = {Models(self._models): -math.inf}  # the stages while no family of models is cooling down
         self._window.size = config.max_rpm
         self._limit.configure(config.max_concurrent)
 
@@ -229,11 +229,11 @@ class Key:
         self._window.use(now)
 
     def restamp_slots(self, slots: Sequence[float], now: float) -> None:
-        """Count the orders of these times as sent now, because they arrived upstream at an unknown time before now."""
+        """Count the orders sent at these times as sent now, because it is not known when they arrived upstream."""
         self._window.restamp(slots, now)
 
     def return_slots(self, slots: Sequence[float]) -> None:
-        """Stop counting the orders of these times, because they were not sent."""
+        """Stop counting the orders that took slots at these times, because the orders were not sent."""
         self._window.undo(slots)
 
     def load_slots(self, uses: Iterable[float]) -> None:

@@ -1,4 +1,4 @@
-"""Lease: an order's right to one or several tasks of a key, with the slots and the intent that they occupy."""
+"""Lease: an order's right to one or several tasks of a key, and the slots and the intent that belong to it."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class LeaseCallbacks:
 
     report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that encountered it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
-    limited: Callable[[Key, RateLimited], None]  # the key's last order was accepted, but it is at its rate limit now
+    limited: Callable[[Key, RateLimited], None]  # the key's last order was accepted, but the key is at its rate limit
     reached: Callable[[Account], None]  # the back end answered a call of this account
     changed: Callable[[Key], None]
     task_ended: Callable[[float], None]  # the duration of a task without a fault, in seconds

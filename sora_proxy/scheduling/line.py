@@ -60,7 +60,7 @@ class _Client(Generic[G]):
     number: int  # the order of arrival of the clients, which decides between equal tags
     stride: int
     tag: int = 0  # the virtual time at which its next order may be served
-    waiting: set[Place[G]] = field(default_factory=set)  # its orders in line
+    waiting: set[Place[G]] = field(default_factory=set)  # the client's orders in line
     places: list[Place[G]] = field(default_factory=list)  # a heap of its orders; orders that left may still be in it
     entered: int | None = None  # the tag of its entry in the heap of next clients
 

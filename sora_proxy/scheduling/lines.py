@@ -1,8 +1,8 @@
 """Lines: the lines in which orders wait, one for each group of keys that serve the same models (`line.py`).
 
 If no key is restricted to some models, there is one line. Otherwise an order waits in the lines of all keys that serve
-its model, and the first of these keys removes it from all of them. So no order delays another order that other keys can
-take, and each line is fair between clients by itself.
+its model. The first of these keys that can serve takes the order out of all these lines. So an order never delays
+another order that other keys can take. Each line by itself is fair between clients.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from sora_proxy.scheduling.models import Models
 
 
 class Lines(Generic[G]):
-    """All orders that wait for a key of one back end. `weights` are the shares of clients by name."""
+    """All orders that are waiting for a key of one back end. `weights` are the shares of clients by name."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights

@@ -1,4 +1,4 @@
-"""OrderQueue: holds the orders that wait for a key, bounds their number, and keeps their positions up to date."""
+"""OrderQueue: holds the orders that are waiting for a key, limits their number, and keeps their positions current."""
 
 import asyncio
 import math
@@ -11,8 +11,8 @@ from sora_proxy.scheduling.line import G, Place
 from sora_proxy.scheduling.lines import Lines
 from sora_proxy.scheduling.models import Models
 
-FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # between updates of the positions of orders in line
-POSITIONS_PER_SECOND = 5000  # the limit on updates of positions: a longer line is updated less often
+FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # before the first update of positions, and between updates
+POSITIONS_PER_SECOND = 5000  # the limit on updates; if more orders are waiting, updates are further apart
 MAX_REFUSED_SECONDS = 60.0  # how long a back end may take to restart while clients wait for the answer
 MAX_RETRY_AFTER_SECONDS = 60  # with a longer `Retry-After`, SDKs do not retry, or retry at once
 
@@ -31,7 +31,7 @@ class QueueBounds:
 
 
 class OrderQueue(Generic[G]):
-    """The orders that wait for a key. The event `updated` of a place is set when its position changes noticeably.
+    """The orders that are waiting for a key. A place's event `updated` is set when its position changes noticeably.
 
     `forecast` takes lines, a position in them and a time of the event loop's clock, and returns the seconds for which
     an order is likely to wait from then on.
@@ -75,7 +75,7 @@ class OrderQueue(Generic[G]):
             raise QueueFull("Too many orders are waiting. Try again later.", retry_after=seconds)
 
     def expected_wait(self, model: str | None, position: int) -> float:
-        """Seconds until the order of a model at a position in line, counted from 1, is likely to get a key."""
+        """The expected wait, in seconds, of an order for this model at this position in line, counted from 1."""
         return self._forecast(self._lines.serving(model), position, asyncio.get_running_loop().time())
 
     def add(self, place: Place[G]) -> None:

@@ -124,7 +124,7 @@ class Roster:
             _, number, key = group.ready[0]
             if group.entries.get(key) != number:
                 heapq.heappop(group.ready)
-            elif key.ready_at() > now:  # its egress is cooling down: the key itself did not change
+            elif key.ready_at() > now:  # the egress is cooling down, although the key did not change
                 heapq.heappop(group.ready)
                 self._note(key, now)
             else:

@@ -14,11 +14,11 @@ PlaceIn = tuple[KeyPool, Place[Lease]]
 
 
 async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPool, Lease]:
-    """Wait until one of the pools has a key for an order; the pools of earlier places take precedence.
+    """Wait until a pool has a key for an order. If several have one, the pool that comes first in `places` is used.
 
-    `on_wait` gets the position in the line with the shortest wait whenever it has changed noticeably, at most about
-    once a second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be
-    chosen again, or, if all pools refused the order, the error of the first pool.
+    `on_wait` gets the position in the line with the shortest wait whenever this position has changed noticeably, at
+    most about once a second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have
+    to be chosen again, or, if all pools refused the order, the error of the first pool.
     """
     updated = asyncio.Event()
     entered: list[PlaceIn] = []
@@ -46,7 +46,7 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
 
 
 def _refusal(entered: Sequence[PlaceIn]) -> Exception | None:
-    """The error that makes the order leave the lines; None while it waits in one of them."""
+    """The error that makes the order leave the lines; None while it is waiting in one of them."""
     refusals = [place.refusal for _, place in entered if place.refusal is not None]
     rerouted = next((each for each in refusals if isinstance(each, Rerouted)), None)
     if rerouted is not None or len(refusals) < len(entered):

@@ -1,6 +1,6 @@
 """The keys of clients and operators.
 
-There is no default secret: if a key is not set, one is generated, and stored in a file of mode 0600.
+There is no default secret: if a key is not set, one is generated, and stored in a file with mode 0600.
 """
 
 import functools
@@ -23,8 +23,8 @@ def fingerprint(secret: str) -> str:
 
 @dataclass(frozen=True)
 class Access:
-    """The accepted keys: `client_key` for clients, `admin_key` for the operator, `others` are additional client keys.
-    The files are those of generated keys."""
+    """The accepted keys: `client_key` for clients, `admin_key` for the operator, and `others`, the additional client
+    keys. `client_key_file` and `admin_key_file` are set if these keys are generated ones."""
 
     client_key: str
     admin_key: str
@@ -51,7 +51,7 @@ class Access:
 
 
 def load_access(settings: Settings) -> Access:
-    """The keys of the settings. An admin key that is not set is read from the data folder, or generated there.
+    """The keys in the settings. A client or admin key that is not set is read from the data folder, or generated there.
 
     Raises ConfigurationError if the file of a generated key can't be read or written.
     """
@@ -61,7 +61,7 @@ def load_access(settings: Settings) -> Access:
 
 
 def _key(configured: SecretStr | None, path: Path) -> tuple[str, Path | None]:
-    """A configured key, or the generated one in a file."""
+    """The configured key; if there is none, the generated key, and the file that contains it."""
     if configured:
         return configured.get_secret_value(), None
     return read_or_make(path, lambda: f"sk-{secrets.token_urlsafe(32)}"), path

@@ -59,7 +59,7 @@ class AccessSettings(BaseSettings):
     )
     admin_key: Secret | None = Field(
         None,
-        description="Key of the operator, of 16 characters or more, which clients can use, too. Unset: one is "
+        description="Key of the operator, with 16 characters or more. It is also accepted from clients. Unset: one is "
         "generated and stored in DATA_DIR/admin_key.",
         examples=["sk-…"],
     )

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 class Proxy:
     """An HTTP or SOCKS5 proxy. `url` has no credentials: they are separate fields, so that no exception prints them.
 
-    Its scheme is `http`, `https` or `socks5h`, and the proxy resolves host names.
+    The scheme is `http`, `https` or `socks5h`. The proxy always resolves host names.
     """
 
     url: str

@@ -86,8 +86,8 @@ class BackendSettings(AccessSettings):
     )
     workflows_dir: Path = Field(
         Path("config/workflows"),
-        description="Folder of ComfyUI workflows, each NAME.json with NAME.map.json. An edit takes effect within ten "
-        "seconds. If the option is set, the folder must exist.",
+        description="Folder of ComfyUI workflows. Each workflow consists of NAME.json and NAME.map.json. An edit takes "
+        "effect within ten seconds. If the option is set, the folder must exist.",
         examples=["config/workflows"],
     )
     sora_base_url: HttpUrl = Field(
@@ -136,7 +136,7 @@ class BackendSettings(AccessSettings):
         None, description="Password for the proxy that PROXY_HOST names. Unset: an empty password.", examples=["…"]
     )
     poll_interval: float = Field(
-        1.0, ge=0.05, le=60, description="Time between two polls of an upstream key, in seconds.", examples=["1.0"]
+        1.0, ge=0.05, le=60, description="Time between two polls with an upstream key, in seconds.", examples=["1.0"]
     )
     submit_timeout: float = Field(
         30.0, gt=0, le=600, description="Timeout of the call that submits an order, in seconds.", examples=["30"]

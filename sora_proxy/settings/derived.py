@@ -21,14 +21,14 @@ CHOOSING_OPTIONS = (*SORA_OPTIONS, "comfyui_url")  # each of them chooses a back
 
 
 def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
-    """The egresses to back ends, in the order of preference; None is a direct connection."""
+    """The egresses to back ends, in order of preference; None is a direct connection."""
     url = f"http://{settings.proxy_host}:{settings.proxy_port}"
     older_form = Proxy(url, settings.proxy_user, settings.proxy_pass) if settings.proxy_host else None
     return settings.proxies or (older_form,)
 
 
 def upstream_of(settings: Settings) -> str:
-    """The value of UPSTREAM; `comfyui` if only COMFYUI_URL is set."""
+    """The value of UPSTREAM, or `comfyui` if UPSTREAM is `auto` and COMFYUI_URL is set."""
     chosen = settings.upstream == AUTO and "comfyui_url" in settings.model_fields_set
     return COMFYUI if chosen else settings.upstream
 
@@ -71,7 +71,8 @@ def _comfyui(settings: Settings) -> BackendConfig:
 
 
 def _server_name(url: str, number: int) -> str:
-    """The name of a server's key: host, port and path, with other characters replaced, at most `MAX_KEY_NAME` long."""
+    """The name of a server's key: the host, port and path, with special characters replaced. It has at most
+    `MAX_KEY_NAME` characters."""
     parts = urlsplit(url)
     name = re.sub(r"[^\w.:-]+", "-", parts.netloc + parts.path).strip("-")
     ending = f"-{number}"

@@ -9,7 +9,7 @@ from sora_proxy.errors import ConfigurationError
 
 
 def read_or_make(path: Path, make: Callable[[], str]) -> str:
-    """The secret in a file, which is made if there is none.
+    """The secret in a file. If there is no such file, a secret is generated and stored there.
 
     Raises ConfigurationError if the file can't be read or written.
     """

@@ -68,7 +68,7 @@ def _aliases(value: Any) -> Any:
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)  # it silently drops line ends, and checks the port only when `port` is read
+    parts = urlsplit(value)  # this silently drops newlines, and checks the port only when `port` is read
     plain = value.isprintable() and " " not in value and parts.port != 0
     named = parts.scheme in ("http", "https") and parts.hostname
     if not plain or not named or parts.query or parts.fragment or "@" in parts.netloc:
@@ -177,7 +177,7 @@ def _check_socks_credentials(*credentials: str | None) -> None:
         raise ValueError("must have a user and a password of 1 to 127 bytes each, or neither, for a SOCKS5 proxy")
 
 
-AT_RUN_TIME = "operators may change it while the server runs"
+AT_RUN_TIME = "operators may change it while the server is running"
 AtRunTime = Annotated[T, AT_RUN_TIME]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
@@ -205,11 +205,13 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 
 
 class UpstreamKey(BaseModel):
-    """One upstream account. `weight` is its share, `max_rpm` the number of submits in any 60 seconds, `max_concurrent`
-    the number of tasks at once (unset: the limit is learned from the back end's refusals), `proxy` its egresses in the
-    order of preference (unset: the egresses of the server), `notes` is free text. `base_url` and `headers` are for the
-    calls with this key. `models` are the back end's own names of the models for which the key is used (empty: all),
-    `region` is the region of an account that has one. `key` is empty if the back end needs none.
+    """One upstream account. `key` is empty if the back end needs no key.
+
+    `weight` is the key's share of the orders. `max_rpm` limits the submits in any 60 seconds, and `max_concurrent` the
+    tasks at once (unset: the limit is learned from the back end's refusals). `proxy` lists the key's egresses in order
+    of preference (unset: the egresses of the server). `base_url` and `headers` are for the calls with this key.
+    `models` lists the models for which the key is used, by the back end's own names (empty: all). `region` is the
+    region of an account that has one, and `notes` is free text.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -246,7 +248,7 @@ class UpstreamKey(BaseModel):
 
 
 class ClientKey(BaseModel):
-    """The key of one client. `weight` is its share of the upstream keys while orders of several clients wait."""
+    """The key of one client. `weight` is its share of the upstream keys while orders of several clients are waiting."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

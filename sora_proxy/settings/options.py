@@ -1,7 +1,7 @@
 """Settings: every option with its default and its check. `reading.py` reads them once, at startup.
 
 The first source that has an option wins: the environment, `.env`, `config/sora_proxy.env`, the defaults. Durations are
-seconds.
+in seconds.
 """
 
 from pathlib import Path

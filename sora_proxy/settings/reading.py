@@ -77,7 +77,7 @@ def signs_of_a_backend() -> list[str]:
 
 
 def _source_values() -> dict[str, str | None]:
-    """All values of the sources, by lower-case names, empty values included. The environment wins."""
+    """All values in the sources, including empty ones, by their names in lower case. The environment wins."""
     files = DotEnvSettingsSource(Settings, env_ignore_empty=False).env_vars
     return dict(files) | {name.lower(): value for name, value in os.environ.items()}
 

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 HIDDEN = "…"  # shown to operators instead of a secret
 WEBHOOK_SECRET_BYTES = range(24, 65)
-# Example values for ADMIN_KEY, API_AUTH_TOKEN and requests in sora-api's README. The first is its default key.
+# Example values for ADMIN_KEY, API_AUTH_TOKEN and requests in sora-api's README. The first one is also the default key
+# of sora-api.
 PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "your-api-key"})
 
 
@@ -63,7 +64,7 @@ def without_hidden(value: Any) -> Any:
     """Check that no value of an object is still hidden. Raises ValueError."""
     for name, text in value.items() if isinstance(value, dict) else ():
         if text == HIDDEN:
-            raise ValueError(f"has {HIDDEN} for {name[:40]!r}, which keeps the current value, but none is set")
+            raise ValueError(f"has {HIDDEN} for {name[:40]!r}, which stands for the current value, but there is none")
     return value
 
 

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(group: Any, option: Field[Any]) -> None:
-    """Add an option without a default. Any value then comes from the user, so options of another wire are detected."""
+    """Add an option without a default, because `_given` has to know which options the user has set."""
     name, meaning = f"--{option.name.replace('_', '-')}", option.metadata["meaning"]
     if isinstance(option.default, bool):
         group.add_argument(name, action="store_true", default=None, help=meaning)

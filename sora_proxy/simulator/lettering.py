@@ -1,4 +1,4 @@
-"""Lettering: sets text for images. It breaks the text into lines, and finds a letter size in which it fits a box."""
+"""Lettering: sets text for images. It breaks the text into lines, and finds a letter size in which they fit a box."""
 
 import functools
 import re
@@ -63,7 +63,7 @@ class Paragraph:
 
 
 def fit(text: str, box: tuple[int, int], sizes: tuple[int, ...]) -> Paragraph:
-    """Set a text in the first size in which it fits the box. If it fits in none, use the last size and shorten it."""
+    """Set a text in the first size in which it fits the box. If there is none, shorten the text in the last size."""
     letters = legible(text)
     cut = len(letters) > LETTERS_MEASURED
     letters = letters[:LETTERS_MEASURED]

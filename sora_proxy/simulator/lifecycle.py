@@ -1,4 +1,4 @@
-"""Lifecycle: what a task and its fate are, and which state the task has at a given moment."""
+"""Lifecycle: defines tasks and their fates, and determines the state of a task at a given moment."""
 
 import math
 from dataclasses import dataclass

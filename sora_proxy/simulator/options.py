@@ -22,7 +22,7 @@ class SimulatorOptions:
     queue_seconds: float = option(1.0, "time that a task spends in preprocessing and in the queue, in seconds")
     progress: str = option(
         "linear",
-        "how progress grows during a run; stuck: fast, then 0.99 until the end; none: no progress",
+        "how progress grows during a run; stuck: fast to 0.99, then no further until the end; none: no progress",
         PROGRESS_SHAPES,
     )
     progress_scale: str = option(

@@ -44,7 +44,7 @@ def invalid(code: str, message: str) -> Refusal:
 
 
 def unauthorized(code: str = "token_invalidated") -> Refusal:
-    """Make the refusal of a missing or dead token."""
+    """Make the refusal of a token that is missing or no longer valid."""
     return Refusal(401, code, "Your authentication token is missing or no longer valid.")
 
 

@@ -2,7 +2,7 @@
 
 Each back end is a module or a folder here, and has a line in `registry.py`. `docs/backends.md` lists the modules of
 this folder that back ends may use. Back ends raise the `Fault`s of `errors.py`. They choose a fault by the status and
-the structure of an answer, and read a text only if a server describes a limit nowhere else.
+the structure of an answer. They read the text of an answer only if a server describes a limit nowhere else.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class Abilities:
 
 
 def any_of(several: Sequence[Abilities]) -> Abilities:
-    """Combine the abilities of several servers or back ends with the same model: what at least one of them can do.
+    """The combined abilities of servers or back ends that offer the same model: what at least one of them can do.
 
     Abilities that can't be combined, such as the size rule, are those of the first server or back end.
     """
@@ -132,7 +132,7 @@ class Identity(Enum):
     """How an order can be found if the answer to its submit was lost. This decides whether it may be sent again."""
 
     named = auto()  # by an id that this server chose, and that the back end uses for the task
-    listed = auto()  # in the list of the account's newest tasks; so an account submits only one order at a time
+    listed = auto()  # in the list of the account's newest tasks, because an account submits only one order at a time
     blind = auto()  # there is no way to find the order
     synchronous = auto()  # there is no way either, because the request itself is the job, and there is no task
 
@@ -156,7 +156,8 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An order as it is sent, or one of its single calls. `model` is the back end's own name, and `n` images are made.
+    """An order as it is sent, or one of its single calls. `model` is the back end's own name of the model, and `n` the
+    number of images to make.
 
     `attempt_id` is a UUID from this server, which becomes the id of the task at a named back end. `parameters` contains
     those of the client's parameters that the model accepts. Two functions are for synchronous back ends: `new_file`
@@ -178,7 +179,7 @@ class Submission:
 @dataclass(frozen=True, slots=True)
 class Made:
     """The results of a synchronous back end. `usage` is what the back end counted for these results, as `usage.py`
-    returns it. `limit` is set if the answer's headers report a rate limit, so the account can't send another order yet.
+    returns it. `limit` is set if the answer's headers report a rate limit that delays the account's next order.
     """
 
     assets: tuple[Asset, ...]
@@ -209,7 +210,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """The maximum duration of each whole call in seconds, however slowly the other side sends."""
+    """The time limits of calls in seconds. Each one covers the whole call, however slowly the other side sends."""
 
     submit: float = 30.0
     poll: float = 20.0
@@ -244,15 +245,15 @@ class Upstream(Protocol):
     capabilities: Capabilities  # the capabilities that are known without a call
     identity: Identity
     names_tasks: bool | None  # whether the back end's lists contain prompts; None before the first list
-    max_concurrent: int | None  # the default limit of simultaneous tasks of a key; None: no limit
+    max_concurrent: int | None  # how many tasks a key may have at once by default; None: no limit
     polls_are_complete: bool  # whether a successful poll shows every existing task
-    links_results: bool  # the default: whether clients get the back end's own addresses of images
+    links_results: bool  # whether clients get the back end's own addresses of images by default
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
         """Ask the back end for its current capabilities. Raises Fault."""
 
     async def may_have_changed(self) -> bool:
-        """Whether the capabilities may have changed since the last answer, judged without a call."""
+        """Whether the capabilities may have changed since the last answer. This is decided without a call."""
 
     async def upload(self, image: Path, account: Account) -> str:
         """Upload a reference image or a mask. Returns the back end's id of the image, for an order of the same account.

@@ -46,7 +46,7 @@ class Connections(HTTPAdapter):
         return manager  # type: ignore[no-any-return]
 
     def cert_verify(self, conn: Any, _url: str, _verify: object, _cert: object) -> None:
-        """Check certificates against the CAs in the context, so that no bundle is read for each connection."""
+        """Check certificates against the CAs in the context, so that the CA bundle is not read for each connection."""
         conn.cert_reqs = "CERT_REQUIRED"
         conn.ca_certs = None
         conn.ca_cert_dir = None
@@ -82,8 +82,9 @@ class _Tracked:
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
 
-        urllib3's own method returns the socket only once it is connected. Until then, which can take long for a name
-        with many addresses, the call could not be ended. Raises ResultRefused if the call must not reach an address.
+        urllib3's own method returns the socket only after it is connected, which can take long for a name with many
+        addresses. Until then, the call could not be ended. Raises ResultRefused if the call must reach only public
+        addresses, and one of the addresses is not public.
         """
         failure = OSError("the host name can't be resolved")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)

@@ -18,7 +18,7 @@ class Undecodable(ValueError):
 
 
 def decoded(encoding: str, accepted: Collection[str], chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content of a body in pieces of about 1 MB at most, some of them empty.
+    """Yield the content of a body in pieces of about 1 MB at most, some of which may be empty.
 
     `encoding` is the value of `Content-Encoding` (RFC 9110, section 8.4.1), empty if there is none; `accepted` may
     contain "gzip" and "deflate". Several compressed members in a row are one body (RFC 1952, section 2.2). "deflate"

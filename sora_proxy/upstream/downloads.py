@@ -89,7 +89,7 @@ def _write(path: Path, at: int, content: bytes) -> str | None:
 
 
 class Downloads:
-    """Fetches results from addresses that are allowed. A key is sent to the back end's own origin only."""
+    """Fetches results from addresses that are allowed. The key is sent only to the back end's own origin."""
 
     def __init__(self, options: BackendOptions, http: HttpClient, threads: BlockingPool) -> None:
         self._addresses = ResultAddresses(options.base_url, options.result_allow)

@@ -21,7 +21,7 @@ class BoundedHead(HTTPResponse):
         try:
             super().begin()
         finally:
-            if self.fp is not None:  # a bad status line has closed it
+            if self.fp is not None:  # after a bad status line, the answer is already closed
                 self.fp = stream
 
 

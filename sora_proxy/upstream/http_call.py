@@ -38,8 +38,8 @@ class Answer:
 
     @property
     def is_challenge(self) -> bool:
-        """Whether the answer is a page that tests for a browser. Such a page is marked as a challenge, or is HTML with
-        status 403, 429 or 503."""
+        """Whether the answer is a page that checks whether the client is a browser. Such a page is marked as a
+        challenge, or is HTML with status 403, 429 or 503."""
         html = "html" in self.headers.get("content-type", "").lower()
         return self.headers.get("cf-mitigated") == "challenge" or (html and self.status in (403, 429, 503))
 

@@ -30,7 +30,7 @@ from sora_proxy.settings.accounts import Proxy
 CONNECT_SECONDS = 10.0
 SOCKS_ERRORS = (ProxyError, ProxyConnectionError, ProxyTimeoutError)
 CLOSE_SECONDS, PING_SECONDS = 5.0, 20.0  # the time limit for closing a WebSocket, and the interval of its pings
-IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
+IDLE_SECONDS = 3.0  # less than the 5 s after which some servers close idle connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:
-    if context.trace_request_ctx is not None:  # it is None for a WebSocket
+    if context.trace_request_ctx is not None:  # calls that open a WebSocket have no such context
         context.trace_request_ctx.sent = True
 
 

@@ -183,8 +183,8 @@ def _is_open_escape(text: bytes) -> bool:
 
 
 def _leading_base64(text: bytes) -> tuple[bytes, bytes]:
-    """The base64 at the beginning of a text, in the standard alphabet without line ends or escapes, and the rest of the
-    text."""
+    """The base64 at the beginning of a text, converted to the standard alphabet without newlines or escapes, and the
+    rest of the text."""
     run = BASE64.match(text)
     end = run.end() if run else 0
     slashes = text[:end].replace(b"\\/", b"/")

@@ -48,7 +48,7 @@ class Model:
 
     @property
     def abilities(self) -> Abilities:
-        """The combined abilities of its back ends: what at least one of them can do."""
+        """The combined abilities of the model's back ends: what at least one of them can do."""
         return any_of([route.abilities for route in self.routes])
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
@@ -73,7 +73,7 @@ class Models:
         self._outages: dict[str, str] = {}
 
     def explain(self, backend: str, why: str | None) -> None:
-        """Note why a back end is not answering; None: it is answering."""
+        """Note why a back end is not answering. `why` is None if the back end is answering."""
         self._outages.pop(backend, None)
         if why is not None:
             self._outages[backend] = why

@@ -1,9 +1,9 @@
 """Result addresses: decides where results may be fetched from, because a back end could send an address in the local
 network (SSRF).
 
-A result may be on the origin of the back end or of its key, on a host in RESULT_ALLOW, or on the public internet. A
-host on the public internet must not have a local name, and all its IP addresses must be public. If the call goes
-through a proxy, the IP addresses are not checked, because only the proxy knows them.
+A result may be at the origin of the back end or of the key's own server, on a host in RESULT_ALLOW, or on the public
+internet. A host on the public internet must not have a local name, and all its IP addresses must be public. If the call
+goes through a proxy, the IP addresses are not checked, because only the proxy knows them.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ UNBOUNDED = 2**31
 @dataclass(frozen=True, slots=True)
 class SizeRule:
     """The bounds of a size. Both sides are multiples of `step`. A size with fewer than `min_pixels` pixels is enlarged
-    to about that number of pixels, or to about `grows_to` pixels if that is more."""
+    to about that number of pixels, or to about `grows_to` pixels if `grows_to` is larger."""
 
     step: int = 1
     min_pixels: int = 0
@@ -30,7 +30,7 @@ class SizeRule:
             grow = max(grow, math.sqrt(max(self.grows_to, self.min_pixels) / pixels))
         shrink = min(self.max_side / long, math.sqrt(self.max_pixels / pixels), 1.0)
         factor, rounded = (grow, math.ceil) if grow > 1 or shrink == 1 else (shrink, math.floor)
-        # The number of steps is rounded first, so that the error of a float does not make a side one step longer.
+        # The number of steps is rounded first, so that a floating-point error does not make a side one step longer.
         sides = (round(side * factor / self.step, 6) for side in (width, height))
         wide, high = (max(rounded(steps), 1) * self.step for steps in sides)
         return wide, high

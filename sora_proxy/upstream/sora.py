@@ -161,7 +161,7 @@ class Sora:
         self._http.close()
 
     async def _list(self, account: Account, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
-        """One page of the account's tasks, newest first, and the id before which the next page starts."""
+        """One page of the account's tasks, newest first, and the `before` of the next page, if there is one."""
         query = f"?limit={limit}" + (f"&before={quote(before, safe='')}" if before else "")
         call = self._call(account, "GET", f"/backend/video_gen{query}", self._deadlines.poll)
         tasks, last = await self._ask(Work.poll, call, self._page)

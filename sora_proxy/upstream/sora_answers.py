@@ -178,7 +178,7 @@ class TaskReader:
         self._progress_is_percent = False
 
     def page(self, body: dict[str, Any]) -> tuple[list[Snapshot], str | None]:
-        """A page of a list of tasks, and the id before which the next page starts. Raises UpstreamUnavailable."""
+        """A page of a list of tasks, and the `before` of the next page, if there is one. Raises UpstreamUnavailable."""
         rows = body.get("task_responses")
         if rows is None and isinstance(body.get("data"), list):  # some servers wrap the rows in `data`
             rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]

@@ -1,7 +1,7 @@
 """Sora HTTP: the blocking half of the Sora back end. It makes calls with cloudscraper on the threads of `BlockingPool`.
 
-As measured, building a scraper takes 30-45 ms with its own TLS context and 2-3 ms without one, and opening a TLS
-connection takes 34-39 ms if the CA bundle is read each time. So all scrapers share one context with the CAs in it, and
+In measurements, building a scraper took 30-45 ms with its own TLS context and 2-3 ms without one, and opening a TLS
+connection took 34-39 ms if the CA bundle was read each time. So all scrapers share one context with the CAs in it, and
 the scrapers of one egress share its connections. Each key has its own cookies and browser headers on each egress.
 """
 

@@ -16,7 +16,6 @@ from typing import IO
 from tests.fresh.debian import System
 
 LISTENS = re.compile(r"listens on (http://\S+)")
-KEY_FILE = re.compile(r"\$\(cat (\S+?)\)")
 END_OF_BANNER = re.compile(r"^\s+-d '")
 IMAGE = re.compile(r"!\[[^\]]*\]\((http[^)]+)\)")
 TESTS_BEGIN = " -m pytest "  # a part of the command that make prints
@@ -58,11 +57,11 @@ def make_run(system: System, log: Path) -> Run:
     """Start the server, as `make run` does, and order one image. Raises BrokenError."""
     with _started(system, log, MAX_RUN_SECONDS, "make", "run") as lines:
         seconds, banner = _until_the_banner_ends(lines)
-        url, key_file = LISTENS.search(banner), KEY_FILE.search(banner)
-        if url is None or key_file is None:
+        url, key_file = LISTENS.search(banner), system.clone / "data" / "client_key"
+        if url is None or "data/client_key" not in banner:
             raise BrokenError(f"no banner: see {log}")
         begun = time.monotonic()
-        stream = _ordered(url[1], (system.clone / key_file[1]).read_text().strip())
+        stream = _ordered(url[1], key_file.read_text().strip())
         link = IMAGE.search(stream)
         if link is None or not DIRECT.open(link[1]).read().startswith(b"\x89PNG"):
             raise BrokenError(f"no image: see {log}")

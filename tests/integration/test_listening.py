@@ -139,7 +139,7 @@ async def test_a_unix_socket_that_a_killed_process_left_behind_is_replaced(socke
 async def test_a_unix_socket_on_which_a_program_is_listening_is_refused_and_keeps_working(socket_path: Path) -> None:
     async with server(f"unix:{socket_path}") as (address,):
         assert await refusal(f"unix:{socket_path}") == (
-            f"API_HOST: can't listen on unix:{socket_path}: Another program listens there."
+            f"API_HOST: can't listen on unix:{socket_path}: Another program is listening there."
             " Example: API_HOST=unix:/run/sora_proxy/http.sock"
         )
         assert await status_at(address) == 200

@@ -119,7 +119,7 @@ async def test_a_server_is_not_ready_while_its_back_end_is_unreachable(
         reason = await only_reason(proxy, "backend_unreachable")
         assert reason.backend == "sora"
         assert reason.since is not None
-        assert "can't be reached since 20" in reason.message
+        assert "has been unreachable since 20" in reason.message
         ready = await readiness(proxy)
         assert ready.backends == {"sora": False}
         async with serve_simulator(SimulatorOptions(), reserved):

@@ -106,7 +106,7 @@ def test_the_valid_key_is_accepted_after_wrong_keys_were_refused(browser: Any, p
 
 
 def test_the_refusal_of_a_prompt_is_explained_and_the_next_prompt_works(browser: Any, program: Program) -> None:
-    program.order_fault("moderation")
+    program.order_fault("moderation", times=1)
     with person_at(browser, program.url) as person:
         person.enter(program.key)
         person.order("something forbidden")

@@ -454,7 +454,7 @@ VALUE = "the value of 'x' must be printable ASCII text without spaces around it"
             ".options.extra_headers",
             "contains the header 'Author",
         ),
-        ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x', which keeps the"),
+        ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x', which stands for the"),
         *(({"models": bad}, ".models", MODELS) for bad in ("fox", 5, True)),
         ({"models": []}, ".models", "must contain at least one model. To serve all models"),
         ({"models": {}}, ".models", "must contain at least one model. To serve all models"),

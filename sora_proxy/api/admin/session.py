@@ -31,7 +31,7 @@ async def login(request: web.Request) -> web.Response:
     # This route is open to all, so only a small body is read.
     given = await read_body(request.clone(client_max_size=MAX_LOGIN_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)
-    # Nothing is awaited before the key is checked, so that all simultaneous attempts are counted.
+    # From here on, nothing is awaited until the key has been checked, so that all simultaneous attempts are counted.
     if seconds := limit.wait(address):
         message = "Too many logins failed. Try again later."
         raise ClientError(message, code="rate_limit_exceeded", retry_after=seconds)

@@ -91,7 +91,7 @@ class ChatChunks:
                 if lines := missing(self._generation):
                     yield self._delta(content="\n\n" + "\n\n".join(lines))
                 yield self._delta(finish_reason="stop")
-                if self._options.include_usage:  # without having asked for it, clients fail on this chunk
+                if self._options.include_usage:  # clients that did not ask for this chunk fail on it
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage_of(self._generation))
             case _ if failed := failure_of(event):
                 yield from self._text(f"The image could not be made. {failed.message}")

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: accepts an order and answers with the images as markdown, streamed or whole.
+"""`POST /v1/chat/completions`: accepts an order and answers with the images as markdown, with or without streaming.
 
 The handler turns the request into a `GenerationSpec`, gives it to the supervisor, and from then on only reads the log
 of its generation. The generation does not depend on the handler or its client.
@@ -42,7 +42,7 @@ EXAMPLE = {"messages": [{"role": "user", "content": "a red fox in the snow"}]}
 
 @described(Description(body=ChatRequest, example=EXAMPLE, answer=ChatCompletion, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
-    """Order images and return them as markdown, whole or as a stream."""
+    """Order images and return them as markdown, with or without streaming."""
     side_calls, named = request.app[SIDE_CALLS], request.match_info.get("model")
     async with parsed(request, lambda body: _parse(body, side_calls, named)) as order:
         chat, model = order.chat, model_for(request, order.chat.model)

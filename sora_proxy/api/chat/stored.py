@@ -34,7 +34,7 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import MessageText, Page
 
 PAGE = {
-    "after": "begin after the entry with this id, which is the last of the previous page",
+    "after": "begin after the entry with this id; use the id of the last entry of the previous page",
     "limit": "the maximum number of entries in the page",
     "order": "`asc`: oldest first; `desc`: newest first",
 }
@@ -123,7 +123,7 @@ def _response(request: web.Request, generation: Generation, origin: str) -> web.
 
 
 def _page(request: web.Request, *, maximum: int = MAX_LIMIT) -> tuple[Page, int]:
-    """The requested page and its limit. The page has one item more than the limit, which shows whether more follow."""
+    """The requested page and its limit. The page has one item more than the limit, to show whether more follow."""
     query = request.query
     order = query.get("order", "asc")
     if order not in ("asc", "desc"):

@@ -17,7 +17,7 @@ from sora_proxy.orders.conversations import MessageText
 async def answer_with_text(
     request: web.Request, chat: ChatRequest, model: str, messages: Sequence[MessageText], text: str
 ) -> web.StreamResponse:
-    """Answer `messages` with a text, whole or as a stream. `model` is the name of the model in the answer."""
+    """Answer `messages` with a text, with or without streaming. `model` is the name of the model in the answer."""
     head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": model}
     prompt = max(sum(len(message.text.split()) for message in messages), 1)
     answer = max(len(text.split()), 1)

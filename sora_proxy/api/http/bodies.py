@@ -16,10 +16,12 @@ T = TypeVar("T")
 
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
-    """The request's body, parsed by `parse`. A large body waits for a slot, and must be dropped when the block ends.
+    """The request's body, parsed by `parse`.
+
+    A large body has to wait while too many others are in memory, and must be dropped when the block ends.
 
     A body counts as large only when more than `MAX_PARSED_ON_LOOP` bytes have arrived, whatever its Content-Length.
-    So a client that sends hardly anything occupies no slot.
+    So a client that sends hardly anything does not keep other bodies waiting.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):

@@ -69,7 +69,7 @@ async def _file(request: web.Request, part: BodyPartReader, uploads: list[Path])
     async for chunk in _chunks(request, part):
         await request.app[MEDIA].append(upload, chunk)
         size += len(chunk)
-    if not size and not part.filename:  # browsers send such a part if no file was chosen
+    if not size and not part.filename:  # browsers send an empty part if no file was chosen
         await request.app[MEDIA].discard(upload)
         uploads.remove(upload)
 

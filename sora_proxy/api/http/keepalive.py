@@ -1,8 +1,8 @@
 """JSON answers that take a long time. Heartbeats keep proxies from closing the silent connection.
 
-For `KEEPALIVE_AFTER` seconds the status is held back, so that an early failure gets its own status. Then 200 is sent,
-followed by a space, which JSON parsers skip, every `HEARTBEAT_INTERVAL`. From then on, only the body can report a
-failure.
+For `KEEPALIVE_AFTER` seconds the status is held back, so that an early failure gets its own status. Then 200 is sent
+with a first space, and another space is sent every `HEARTBEAT_INTERVAL`; JSON parsers skip these spaces. From then on,
+only the body can report a failure.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from sora_proxy.background import start_task
 # if the timeout is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
 DURATION = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
-MARGIN_SECONDS = 5.0  # so that an answer reaches the client in time
+MARGIN_SECONDS = 5.0  # the time for an answer to reach the client
 
 
 class LongAnswer:
@@ -66,7 +66,7 @@ class LongAnswer:
         await written_in_time(self._request, self._response.write(data))
 
     async def end(self, body: bytes = b"", headers: dict[str, str] | None = None) -> web.StreamResponse:
-        """End the answer with this body, or with this rest of a body that has begun.
+        """End the answer with this body, or with the rest of a body if pieces have been sent.
 
         `headers` are added if the status has not been sent yet.
         """

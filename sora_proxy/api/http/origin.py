@@ -27,12 +27,12 @@ def public_origin(request: web.Request) -> str:
 
 
 def known_origin(request: web.Request) -> str | None:
-    """The same, if `BASE_URL` or a trusted proxy says it; None if only the client does."""
+    """The public origin, if `BASE_URL` or a trusted proxy determines it; None if only the client does."""
     knows = request.app[SETTINGS].current.base_url or through_trusted_proxy(request)
     return public_origin(request) if knows else None
 
 
 def _origin_here(request: web.Request) -> str:
-    """The address of the socket. That of a unix socket has no port."""
+    """The origin for clients on this machine, with the port of the socket. A unix socket has no port."""
     place = request.get_extra_info("sockname", ("", request.app[SETTINGS].current.api_port))
     return "http://localhost" if isinstance(place, str) else f"http://localhost:{place[1]}"

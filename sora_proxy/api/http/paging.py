@@ -11,7 +11,7 @@ from sora_proxy.api.http.refusals import ClientError
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
 PAGES = {
-    "after": "begin after the entry with this id, which is the last of the previous page",
+    "after": "begin after the entry with this id; use the id of the last entry of the previous page",
     "limit": "the maximum number of entries in the page",
 }
 WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)

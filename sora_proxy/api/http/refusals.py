@@ -73,7 +73,7 @@ def refusal_of(error: Exception) -> ClientError:
             return ClientError(str(error), param=error.option)
         case QueueFull():
             return ClientError(str(error), code="rate_limit_exceeded", retry_after=error.retry_after)
-        case StorageUnavailable():  # its message is for the log
+        case StorageUnavailable():  # the error's message is for the log
             return ClientError("The server's storage is unavailable.", code="storage_unavailable")
     if refuse := REFUSALS.get(type(error)):
         return refuse(str(error))

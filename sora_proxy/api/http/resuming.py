@@ -1,4 +1,4 @@
-"""Reads from a request where a stream is to be resumed: after the last sequence number that the client received."""
+"""Reads the point at which a request resumes a stream: after the last sequence number that the client received."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`POST /v1/images/…`: generations, edits and variations, answered whole or as a stream.
+"""`POST /v1/images/…`: generations, edits and variations, with or without streaming.
 
 A request becomes a `GenerationSpec`, and from then on the handler only reads the generation's log.
 """

@@ -18,7 +18,7 @@ from sora_proxy.spec import GenerationSpec
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
-    """The source of an image (a data URI, an http(s) address or an uploaded file), and its parameter."""
+    """The source of an image (a data URI, an http(s) address or an uploaded file), and the parameter that named it."""
 
     source: str | Path
     param: str

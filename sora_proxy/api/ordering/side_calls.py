@@ -1,8 +1,8 @@
 """Side calls: requests that chat programs make for themselves, such as a request for the title of a conversation.
 
-An image would be useless and would cost money, so this server answers side calls. They are recognized by their first
-words, which are typical of each program; all other texts are prompts. No step reads a text more than once, so even long
-texts take little time.
+An image would be useless and would cost money, so this server answers side calls itself. They are recognized by their
+first words, which are typical of each program; all other texts are prompts. No step reads a text more than once, so
+even long texts take little time.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The page at `/`: makes an image in the browser, shows its progress, and changes it. It is a client of the API.
+"""The page at `/`, on which people order an image, follow its progress, and have it changed. It uses only the API.
 
 Its files are static and small. It loads nothing from other sites, and the browser keeps the client key in memory only.
 """

@@ -1,5 +1,5 @@
-// The page: a key, then a conversation of orders, each with its prompt, its progress and its images.
-// The address's fragment holds the ids of the orders, so that a reload finds them again.
+// The page asks for a key, and then shows a conversation of orders, each with its prompt, its progress and its images.
+// The fragment of the page's address contains the ids of the orders, so that the orders are still there after a reload.
 
 import { generationId, Refusal, Server } from "./server.js";
 import { language, translate, words } from "./words.js";
@@ -7,7 +7,7 @@ import { language, translate, words } from "./words.js";
 const server = new Server();
 const at = (id) => document.getElementById(id);
 const ids = location.hash.slice(1).split(",").filter((id) => /^chatcmpl-[0-9a-f]+$/.test(id));
-let changeable = null;  // the last order with an image, if its model can change images
+let changeable = null;  // the id of the last order with an image on this server; null if there is none
 
 document.documentElement.lang = language;
 translate(document);
@@ -65,7 +65,7 @@ function showButtons() {
 }
 
 function onKey(event) {
-  // The keyboard of a phone has no other way to begin a new line.
+  // On phones, Enter begins a new line, because their keyboards have no other key for that.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
   event.preventDefault();
   at("order").requestSubmit();
@@ -84,7 +84,7 @@ async function onOrder(event) {
     const fields = { model: at("model").value, input: prompt };
     const response = await server.order(fields, pressed === at("change") ? changeable : null, () => turn.say(words.lost));
     if (response.status === "completed" && !response.output.some((item) => item.type === "image_generation_call")) {
-      return turn.end(textOf(response));  // an answer in words, which is not stored
+      return turn.end(textOf(response));  // a text instead of an image, which the server does not store
     }
     ids.push(generationId(response.id));
     history.replaceState(null, "", `#${ids.join(",")}`);

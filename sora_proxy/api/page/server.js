@@ -1,10 +1,10 @@
-// The server's API. The key is in this module's memory only.
+// Calls the server's API. The client key is kept only in the memory of this module.
 
-const FIRST_PAUSE = 1000, LONGEST_PAUSE = 10_000;  // milliseconds before a lost connection is opened again
-const SILENCE = 60_000;  // milliseconds after which a stream without heartbeats is dead
+const FIRST_PAUSE = 1000, LONGEST_PAUSE = 10_000;  // milliseconds to wait before connecting again
+const SILENCE = 60_000;  // milliseconds without data, not even heartbeats, after which a stream counts as dead
 const ENDINGS = new Set(["completed", "failed", "cancelled"]);
 
-/** The server answered that it will not do this. */
+/** The server answered with an error. `status` is the HTTP status. */
 export class Refusal extends Error {
   constructor(status, message) {
     super(message);
@@ -15,17 +15,17 @@ export class Refusal extends Error {
 export class Server {
   #key = "";
 
-  /** The models, for a key that the server accepts. */
+  /** Use this client key from now on. Returns the server's models. Throws a Refusal if the key is not accepted. */
   async enter(key) {
-    if (!/^[\x21-\x7e]+$/.test(key)) throw new Refusal(401, "");  // no header can carry such a key
+    if (!/^[\x21-\x7e]+$/.test(key)) throw new Refusal(401, "");  // a header can't contain such a key
     this.#key = key;
     const answer = await this.#call("v1/models");
     return (await answer.json()).data;
   }
 
   /**
-   * Order an image, or a change of the image of the order `previous`. Returns the response object. Until the server
-   * has answered, the same order is sent again; its idempotency key makes sure that it is made once.
+   * Order an image, or a change to the image of the order `previous`. Returns the response object. The order is sent
+   * again until the server answers; because of its idempotency key, the server carries it out only once.
    */
   async order(fields, previous, onLost) {
     const body = { ...fields, background: true };
@@ -53,7 +53,7 @@ export class Server {
     await this.#call(`v1/generation/${id}/cancel`, { method: "POST" });
   }
 
-  /** The events of an order until it ends. After a lost connection, it yields an event `lost` and continues. */
+  /** Yield the events of an order until it ends. If the connection is lost, yield an event `lost`, then reconnect. */
   async *events(id) {
     let after = 0;
     for (let pause = FIRST_PAUSE; ; pause = longer(pause)) {
@@ -114,11 +114,11 @@ function parsed(text) {
   return event;
 }
 
-/** The same order under the other prefix. */
+/** The id of an order has one prefix in the Responses API, and another one in all other APIs. */
 const responseId = (id) => id.replace("chatcmpl-", "resp_");
 export const generationId = (id) => id.replace("resp_", "chatcmpl-");
 
-// crypto.randomUUID exists only on https and localhost.
+// crypto.randomUUID exists only on pages that were loaded over HTTPS or from localhost.
 const randomName = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16)).join("-");
 const longer = (pause) => Math.min(2 * pause, LONGEST_PAUSE);
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,10 +1,10 @@
-// The words of the page, in the languages that it speaks.
+// The texts of the page, in English and in Chinese.
 
 const ENGLISH = {
   api: "API",
   key: "Client key",
-  keyHint: "The server showed where the key is when it started: on the terminal, or in the file client_key of its data "
-    + "folder. This page forgets the key when it is closed.",
+  keyHint: "At startup, the server printed the key or said where it is. A generated key is in the file client_key in "
+    + "the server's data folder. This page forgets the key when you close it.",
   enter: "Continue",
   wrongKey: "The server does not accept this key.",
   unreachable: "The server can't be reached.",
@@ -22,14 +22,14 @@ const ENGLISH = {
   percent: (percent) => `${percent} %`,
   seconds: (seconds) => `about ${seconds} s`,
   lost: "Connection lost, trying again …",
-  slow: "This takes longer than usual. The order continues.",
+  slow: "This is taking longer than usual. The order continues.",
   done: "Finished",
   cancelled: "Cancelled",
   missing: (message) => `One image is missing: ${message}`,
   notFound: "This image was ordered with another key, or it was deleted.",
   open: (prompt) => `Open the image: ${prompt}`,
   elsewhere: "Open the image at the back end",
-  failures: {},  // the server explains failures in English
+  failures: {},  // the server's messages are already in English
 };
 
 const CHINESE = {
@@ -76,7 +76,7 @@ const chinese = (navigator.languages.find((tag) => /^(zh|en)\b/i.test(tag)) ?? "
 export const language = chinese ? "zh-CN" : "en";
 export const words = chinese ? CHINESE : ENGLISH;
 
-/** Fill in the words of all elements below `root` that name one in `data-word`. */
+/** Set the text of every element below `root` whose attribute `data-word` names one of the texts. */
 export function translate(root) {
   for (const element of root.querySelectorAll("[data-word]")) element.textContent = words[element.dataset.word];
 }

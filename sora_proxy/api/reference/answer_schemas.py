@@ -23,7 +23,9 @@ class MadeBy(Answer):
     backend: str | None = Field(None, description="The name of the back end that makes or made the images.")
     backend_model: str | None = Field(None, description="The name of the model at the back end.")
     backend_id: str | None = Field(None, description="The id of the order at the back end.")
-    ignored_parameters: list[str] = Field([], description="The parameters, or `size`, that the model ignores.")
+    ignored_parameters: list[str] = Field(
+        [], description="The parameters that the model ignores; `size` may be one of them."
+    )
 
 
 class ErrorDetail(Answer):
@@ -46,7 +48,8 @@ class Counts(Answer):
 
 
 class Usage(Counts):
-    """The counts from the back end. Without them, the number of words in the prompt and of images, each at least 1."""
+    """The counts that the back end reports. If it reports none, the numbers of words in the prompt and of images are
+    used, each at least 1."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -127,7 +130,8 @@ class TokenDetails(Answer):
 
 
 class ImagesUsage(Counts):
-    """The counts from the back end. Without them, the words and reference images in the order, and the images made."""
+    """The counts that the back end reports. If it reports none, the words in the prompt, the reference images and the
+    images made are counted."""
 
     input_tokens: int
     input_tokens_details: TokenDetails
@@ -201,10 +205,10 @@ class Health(Answer):
 
 
 class Reason(Answer):
-    code: str = Field(description="The reason for programs, such as `storage_unavailable`.")
+    code: str = Field(description="An identifier of the reason, such as `storage_unavailable`.")
     message: str
     backend: str | None = Field(description="The name of the back end that the reason is about.")
-    since: float | None = Field(description="Since when it applies, in seconds since 1970; null if that is not known.")
+    since: float | None = Field(description="When the problem began, in seconds since 1970; null if that is unknown.")
 
 
 class NotReady(Health):

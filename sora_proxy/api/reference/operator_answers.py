@@ -48,12 +48,13 @@ class KeyAnswer(Answer):
     state: Literal["ready", "busy", "resting", "quarantined", "disabled"]
     why: str | None = Field(description="The reason for the state.")
     until: float | None = Field(None, description=f"The end of the state, in {TIME}; null if it is unknown.")
-    since: float | None = Field(None, description=f"The start of the state, in {TIME}.")
+    since: float | None = Field(None, description=f"When the state began, in {TIME}.")
     by: str | None = Field(None, description="The id of the generation that caused the state.")
     tasks: int | None = Field(None, description="The number of its tasks at present.")
     limit: int | None = Field(None, description="The configured or learned maximum number of tasks at once.")
     resting_models: dict[str, float | None] | None = Field(
-        None, description=f"The models that it can't be used for now, each with the end of that state in {TIME}."
+        None,
+        description=f"The models for which the key can't be used now, each with the time when that ends, in {TIME}.",
     )
     way_out: str | None = Field(None, description="The name of the egress in use.")
 
@@ -70,7 +71,7 @@ class KeyDeleted(Answer):
 class KeyTest(Answer):
     id: str
     works: bool
-    code: str | None = Field(None, description="If it does not work: one of the codes of `ErrorDetail`.")
+    code: str | None = Field(None, description="If the key does not work, one of the codes of `ErrorDetail`.")
     reason: str | None = None
 
 
@@ -116,7 +117,7 @@ class BackendAnswer(Answer):
     origin: str = Field(description="The source of the back end, such as `environment` or `admin`.")
     created_at: float = Field(description=f"In {TIME}.")
     state: Literal["ready", "unreachable", "no_key", "draining", "disabled"]
-    why: str | None = Field(description="The present fault, if there is one.")
+    why: str | None = Field(description="The current fault, if there is one.")
     served_models: list[str]
     keys: int
     unfinished: int = Field(description="The number of orders that were sent and have not ended.")

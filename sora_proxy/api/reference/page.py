@@ -37,8 +37,8 @@ CONTENT_SECURITY_POLICY = (
 )
 EXAMPLES = (
     "The examples are for a shell in which `API_AUTH_TOKEN` is a client key and `ADMIN_KEY` is the admin key."
-    " If neither was configured, the server has generated an admin key, which clients can use, too. It is in the file"
-    " `admin_key` in the data folder. Replace everything in braces, such as `{id}`."
+    " A key that was not configured has been generated, and is in the file `client_key` or `admin_key` in the data"
+    " folder. Replace everything in braces, such as `{id}`."
 )
 KEYS = {"API_AUTH_TOKEN": "Needs a client key.", "ADMIN_KEY": "Needs the admin key.", None: "Needs no key."}
 PLACEHOLDER = re.compile(r"{\w+}")
@@ -75,8 +75,8 @@ def page(document: dict[str, Any]) -> bytes:
 
 
 def served_from(origin: str, made: bytes) -> bytes:
-    """The page that `page` made, with the origin of this server in its commands. A client can send any text as host, so
-    characters that have a meaning in a shell or in HTML are percent-encoded.
+    """The page that `page` made, with the origin of this server in its commands. Clients can send any text as the
+    host, so characters that have a meaning in a shell or in HTML are percent-encoded.
     """
     return made.replace(ORIGIN.encode(), quote(origin, safe=":/[]%").encode())
 

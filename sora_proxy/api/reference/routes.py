@@ -16,7 +16,8 @@ from sora_proxy.blocking import Work
 
 
 class ApiDocument:
-    """Both forms of the document. They are made on a thread when first requested, because that takes a while."""
+    """The document as OpenAPI and as a page. Each is made on a thread when it is first requested, because that takes a
+    while."""
 
     def __init__(self, routes: Sequence[web.RouteDef], open_handlers: frozenset[object]) -> None:
         self._make = functools.partial(document, routes, open_handlers)
@@ -30,7 +31,7 @@ class ApiDocument:
         return page(orjson.loads(self.document))
 
     def served_from(self, origin: str | None) -> bytes:
-        """The document with the address of the routes; None: they are where the document is."""
+        """The OpenAPI document for routes at `origin`; None: the routes are at the address of the document."""
         if origin is None:
             return self.document
         return orjson.dumps(orjson.loads(self.document) | {"servers": [{"url": origin}]})

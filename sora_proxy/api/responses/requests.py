@@ -80,7 +80,7 @@ class ResponseRequest(Lenient):
     stream: Annotated[bool, Field(description="Whether to stream the answer."), none_is_default(False)] = False
     background: Annotated[
         bool,
-        Field(description="Whether to answer at once, so that the client retrieves the response later."),
+        Field(description="Whether to answer at once. The client then has to retrieve the response later."),
         none_is_default(False),
     ] = False
     metadata: Metadata = Field(default_factory=dict)

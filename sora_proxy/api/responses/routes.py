@@ -140,7 +140,7 @@ async def _place(request: web.Request, order: ResponseRequest, model: Model, pro
 
 @contextlib.asynccontextmanager
 async def _inputs(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Inputs]:
-    """The mask and the reference images: those in the prompt, or else that of the previous response.
+    """The mask and the reference images: the images in the prompt, or else the image of the previous response.
 
     Raises ClientError.
     """

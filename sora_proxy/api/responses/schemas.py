@@ -23,7 +23,8 @@ class ResponseOutputDetails(Answer):
 
 
 class ResponseUsage(Counts):
-    """The counts from the back end. Without them, the number of words in the prompt and of images, each at least 1."""
+    """The counts that the back end reports. If it reports none, the numbers of words in the prompt and of images are
+    used, each at least 1."""
 
     input_tokens: int
     input_tokens_details: ResponseTokenDetails

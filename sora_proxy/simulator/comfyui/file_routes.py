@@ -17,7 +17,7 @@ MODIFIED = formatdate(0, usegmt=True)
 
 
 async def upload(request: web.Request) -> web.Response:
-    """Store a file. If a different file already has its name, the new one gets another name. Raises Unreadable."""
+    """Store a file. If a different file with this name exists, the new file gets another name. Raises Unreadable."""
     simulator, form = request.app[COMFYUI], await request.post()
     file, kind = form.get("image"), form.get("type", "input")
     if not isinstance(file, web.FileField) or not file.filename:

@@ -1,4 +1,4 @@
-"""Job routes: show and cancel jobs below `/api/jobs`."""
+"""Job routes: the routes below `/api/jobs`, which show and cancel jobs."""
 
 import json
 from collections.abc import Mapping

@@ -47,7 +47,7 @@ def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
 
 
 def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], Any]) -> dict[str, str]:
-    """Return the signature of each node: a text of everything that its result depends on.
+    """Return the signature of each node: a text that contains everything on which the node's result depends.
 
     `more_of` returns what the result depends on besides the inputs of the node.
     """

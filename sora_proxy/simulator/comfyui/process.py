@@ -82,7 +82,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def advance(request: web.Request) -> web.Response:
-    """Move the clock of jobs and of the pauses of faults forward by some seconds."""
+    """Move the clock, which jobs and the pauses of injected faults follow, forward by some seconds."""
     seconds = await _seconds_of(request)
     request.app[COMFYUI].clock.advance(seconds)
     return json_response({"advanced": seconds})

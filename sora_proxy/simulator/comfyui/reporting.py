@@ -17,7 +17,7 @@ class Report:
     job: Job
     sockets: Sockets
     clock: Clock
-    is_sparse: bool  # whether a step that quickly follows another one is not reported
+    is_sparse: bool  # whether a step is left out if it quickly follows another one
     messages: list[Message] = field(default_factory=list)
     _nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     _latest: float = -1e9  # the time of the last reported step

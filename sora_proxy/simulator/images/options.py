@@ -16,7 +16,7 @@ class ImagesOptions:
     seconds: float = option(8.0, "time that an order takes, in seconds")
     partial_seconds: float = option(1.0, "time before each partial image of a stream, in seconds")
     image_bytes: int = option(
-        0, "size of each image in bytes; an image of a set size is one plain colour (0: drawn images of any size)"
+        0, "size of each file in bytes; if it is set, each image has a single colour (0: drawn images of any size)"
     )
     key: str = option("", "key that clients must send (empty: any key)")
 

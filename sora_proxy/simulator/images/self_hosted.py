@@ -169,7 +169,7 @@ _SGLANG = Profile(
         addresses_relative=True,
         model_list=None,
     ),
-    pages={"/v1/models": {"model_path": "Qwen/Qwen-Image"}},  # not a list as OpenAI's; the real fields are unknown
+    pages={"/v1/models": {"model_path": "Qwen/Qwen-Image"}},  # not a list like OpenAI's; the real fields are unknown
 )
 
 _VLLM_OMNI = Profile(

@@ -1,4 +1,4 @@
-"""Work: carries out an order in every protocol: reads it, makes its images and answers it."""
+"""Work: carries out the orders of all protocols. It reads an order, makes the images and answers the order."""
 
 import asyncio
 import functools
@@ -57,7 +57,7 @@ class Work:
         return [padded(image, self.manner.min_bytes) for image in images]
 
     async def partial(self, number: int, image: bytes) -> bytes:
-        """Return the blurred form of an image that a partial image shows."""
+        """Return a partial image: a blurred copy of the image, or the image itself if the options set its size."""
         if self.simulator.options.image_bytes:
             return image
         return await self.simulator.artist.work(lambda: partial_of(image, number, self.order.output_format))

@@ -54,7 +54,7 @@ class ComfyUI:
     names_tasks: bool | None = None
     polls_are_complete = True  # the queue and the history show every job since the server was started
     max_concurrent: int | None = 1
-    links_results = False  # images contain the prompt until it is removed
+    links_results = False  # the files on the server contain the prompt
     capabilities = Capabilities()  # the capabilities depend on the workflows that the servers can run
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
@@ -153,8 +153,8 @@ class ComfyUI:
 
 
 def _name_files_uniquely(graph: dict[str, Any], output: str, task_id: str) -> None:
-    """Give the files of an order unique names. Otherwise, for a graph that it has already executed, ComfyUI returns the
-    old files, which may no longer exist."""
+    """Give the files of an order unique names. Otherwise ComfyUI returns the old files for a graph that it has already
+    executed, and these files may no longer exist."""
     inputs = graph[output]["inputs"]
     if isinstance(prefix := inputs.get("filename_prefix"), str):
         inputs["filename_prefix"] = f"{prefix}-{task_id}"

@@ -140,7 +140,8 @@ class Calls:
 
 
 def refusal_in(document: Mapping[str, Any]) -> RequestFault:
-    """The fault of a refused graph. The node and input are only logged, because clients did not make the workflow."""
+    """The fault of a refused graph. The nodes and inputs at fault are logged, but not shown to clients, because clients
+    did not make the workflow."""
     kinds, where = {_word(as_object(document.get("error")).get("type"))}, []
     for node_id, node in as_object(document.get("node_errors")).items():
         for each in objects_in(as_object(node).get("errors")):

@@ -1,8 +1,8 @@
 """Graphs: derives a server's models from the workflows, and builds the graph of an order. No I/O.
 
 A server's answer to `GET /object_info` shows its nodes, files and limits. `fitted` fits a workflow to a server, and
-`problems.py` describes what the server lacks. `models_of` and `graph_for` take the fitted workflows that the server can
-run. Before a server has answered, both take the unchanged workflows, and checkpoints can't be chosen by name.
+`problems.py` describes what the server lacks. `models_of` and `graph_for` are called with the fitted workflows that the
+server can run.
 """
 
 import copy
@@ -39,7 +39,7 @@ def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
 
 
 def _abilities(workflow: Workflow, checkpoint: str, workflows: Mapping[str, Workflow]) -> Abilities:
-    """The abilities of a workflow, and those of its workflow for edits."""
+    """The abilities of a model. Orders with a reference image or a mask may use other workflows."""
     own = _own_abilities(workflow)
     edits = _other(workflow, workflow.with_reference, workflows)
     masked = _other(edits, edits.with_mask, workflows)
@@ -85,7 +85,7 @@ def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
 
 
 def _size_in(workflow: Workflow) -> Size | None:
-    """The size in the workflow's file; None if an order can't set another size."""
+    """The size in the graph, from the slots for width and height; None if the map has no such slots."""
     found = [
         workflow.graph[node]["inputs"].get(name)
         for field in ("width", "height")
@@ -127,8 +127,8 @@ def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: i
 
 
 def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, Any]:
-    """The values to write to the inputs, by field of the map. An input whose field is missing keeps the value that it
-    has in the graph."""
+    """The values to write to the inputs, by field of the map. If a field is missing, its inputs keep the values that
+    they have in the graph."""
     spec = submission.spec
     wanted = submission.parameters.get("seed", -1)
     values = {name: value for name, value in submission.parameters.items() if name in workflow.slots}

@@ -41,7 +41,7 @@ class Jobs:
         return listener
 
     async def poll(self, task_ids: Sequence[str], account: Account) -> dict[str, Snapshot]:
-        """The states of the given jobs, without jobs that the server does not know. Raises Fault."""
+        """The states of the given jobs. Jobs that the server does not know are left out. Raises Fault."""
         queue = queued_jobs(await self._calls.get(account, "/queue"))
         listener, found = self.listener(account), {}
         for task_id in task_ids:

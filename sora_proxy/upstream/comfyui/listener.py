@@ -3,8 +3,9 @@ there are jobs.
 
 The socket is optional, because polls also show that a job has ended. ComfyUI does not handle two sockets with the same
 id well, as seen with three versions: once the second one is open, the first one gets no events, and when the first one
-is closed, the second one gets no events either. So an id has at most one socket, a new socket is opened only after the
-last one is closed, and a socket is replaced if it receives no frames about this server's jobs while one is running.
+is closed, the second one gets no events either. So an id has at most one socket, and a new socket is opened only after
+the last one is closed. A socket is replaced if it receives no frames about this server's jobs although one of these
+jobs is running.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from sora_proxy.upstream.comfyui.progress import Graph, JobProgress, read_binary
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0  # between checks for silence and for the end of all jobs
-SILENCE_SECONDS = 30.0  # a socket is replaced if it gets no frame about a job for this time while one is running
+SILENCE_SECONDS = 30.0  # while a job is running, a socket that gets no frame about a job for this time is replaced
 UNPOLLED_SECONDS = 60.0  # a job that is not polled for this time is forgotten
 READY_SECONDS = 2.0  # how long an order waits for the socket, so that the first events are not missed
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a broken socket is opened again
@@ -45,7 +46,7 @@ class _Job:
 class Listener:
     """The listener of one key. `connect` opens a socket with a client id, and raises Fault if this fails.
 
-    `client_id` is the id of the socket. ComfyUI sends the events of jobs that are submitted with this id to the socket.
+    `client_id` is the id of the socket. The socket gets the events of all jobs that are submitted with this id.
     """
 
     def __init__(self, connect: Connect) -> None:

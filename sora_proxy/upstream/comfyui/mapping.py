@@ -63,9 +63,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_names
 class MapFile(BaseModel):
     """A map. A field is written to all of its slots, but each slot of `image` gets a different reference image.
 
-    `checkpoints` are names or patterns. `with_reference` and `with_mask` are the names of the workflows that replace
-    this one for orders with a reference image and with a mask. Width and height are multiples of `size_step`. The
-    images of the node `output` are the result.
+    `checkpoints` are names or patterns. `with_reference` is the name of the workflow that replaces this one for orders
+    with a reference image, and `with_mask` the name of the one for orders with a mask. Width and height are multiples
+    of `size_step`. The images of the node `output` are the result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -98,7 +98,7 @@ class MapFile(BaseModel):
 
 
 def read_map(document: Any) -> MapFile:
-    """Check a map. Raises ValueError, whose text lists all faults."""
+    """Check a map. Raises a ValueError that lists all faults of the map."""
     try:
         return MapFile.model_validate(document)
     except ValidationError as error:

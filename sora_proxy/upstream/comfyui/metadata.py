@@ -1,4 +1,4 @@
-"""Metadata: removes the texts from an image file, because ComfyUI saves the whole graph there, including the prompt.
+"""Metadata: removes the texts from an image file. ComfyUI saves the whole graph in them, including the prompt.
 
 Only the parts that affect the look of the image are kept, because a node may store texts in any other part. Texts
 inside a colour profile are not removed. Formats: PNG (W3C, third edition), the WebP container (RFC 9649), JPEG (ITU

@@ -40,7 +40,7 @@ class JobProgress:
         self.preview: Preview | None = None
 
     def cached(self, nodes: Any) -> None:
-        """Note nodes that come from the cache and are not executed."""
+        """Note nodes that are not executed, because their results are in the cache."""
         for node_id in nodes if isinstance(nodes, list) else ():
             if isinstance(node_id, str):
                 self._done[node_id] = 1.0

@@ -22,8 +22,8 @@ from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 log = structlog.get_logger(__name__)
 
 FIRST_WITH_OUR_IDS = (0, 3, 45)
-# The time between two queries of servers. For the same time, a server gets no orders for a model that it lacks and
-# another server has.
+# The time after which a server is queried again. For the same time, a server that lacks a model gets no orders for this
+# model if another server has it.
 ASK_SECONDS = 30.0
 
 
@@ -44,7 +44,7 @@ class Known:
 
 
 class Servers:
-    """Queries the nodes and files of servers, and compares them with the workflows in the folder after every change."""
+    """Queries servers for their nodes and files, and compares these with the workflows after every change of a file."""
 
     def __init__(self, folder: WorkflowFolder, calls: Calls, threads: BlockingPool) -> None:
         self._folder = folder

@@ -159,7 +159,7 @@ def _workflows(documents: Mapping[str, Any], own: Collection[str]) -> tuple[Mapp
 
 
 def _read(file: str, documents: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-    """The content of a file. Raises ValueError, whose text contains the file's name."""
+    """The content of a file. Raises a ValueError that contains the file's name."""
     if file not in documents:
         raise ValueError(f"{file} is missing")
     document = documents[file]
@@ -172,9 +172,9 @@ def _read(file: str, documents: Mapping[str, Any], read: Callable[[Any], T]) -> 
 
 
 def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
-    """Create a workflow. Raises ValueError with all its faults."""
+    """Create a workflow. Raises a ValueError that lists all faults of the workflow."""
     if not name.isprintable() or len(name) > MAX_NAME:
-        raise ValueError(f"the name of a workflow has at most {MAX_NAME} printable characters")
+        raise ValueError(f"the name of a workflow must have at most {MAX_NAME} printable characters")
     try:
         output = output_of(graph, mapping)
     except ValueError as error:
@@ -198,8 +198,8 @@ def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
 
 
 def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Collection[str]) -> str | None:
-    """The fault in a map's references to other workflows. A reference to a disabled or faulty workflow is not a fault;
-    the workflow then accepts no reference images or masks."""
+    """The fault in a map's references to other workflows. A reference to a disabled or faulty workflow is not a fault:
+    orders with a reference image or a mask then stay with the referring workflow, if its own map has slots for them."""
     for field, name, needed in (
         ("with_reference", workflow.with_reference, "image"),
         ("with_mask", workflow.with_mask, "mask"),

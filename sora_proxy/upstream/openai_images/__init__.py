@@ -100,7 +100,7 @@ class OpenAIImages:
         return False  # closing the connection stops neither the work nor the charge
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        # The image in a chat answer may be at any address, which must not get the key.
+        # The image in a chat answer may be at any address, and the key must not be sent there.
         headers = {} if self._profile.wire is Wire.chat else self._headers(account)
         await self._downloads.fetch(asset, account, destination, headers)
 

@@ -90,7 +90,7 @@ class Reader:
                     yield document, texts
                 texts, line = self._long_texts(), b""
             line = await self._feed(texts, line, rest)
-        if document := await self._document(texts):  # the last line may lack a line end
+        if document := await self._document(texts):  # the last line may lack a newline
             yield document, texts
 
     async def _document(self, texts: LongTexts) -> dict[str, Any] | None:
@@ -191,7 +191,7 @@ class Reader:
 
 
 def _unused(texts: LongTexts, assets: list[Asset]) -> list[Path]:
-    """The files with base64 from an answer that turned out not to be among the answer's images."""
+    """The files of base64 strings that have proved not to be images of the answer."""
     used = {asset.file for asset in assets}
     return [sink.path for sink in texts.sinks if isinstance(sink, FileSink) and sink.path.name not in used]
 
@@ -202,7 +202,7 @@ def _remove(paths: list[Path]) -> None:
 
 
 def _read_and_delete(path: Path) -> bytes | None:
-    """The content of a file, which is deleted; None if it is too large for a preview."""
+    """Read and delete a file. Returns None if the file is too large for a preview."""
     try:
         return path.read_bytes() if path.stat().st_size <= MAX_PREVIEW_BYTES else None
     finally:

@@ -17,13 +17,13 @@ from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
 from sora_proxy.upstream.openai_images.profiles import Profile, Sizes
 
-IMAGE_PREFIXES = ("http://", "https://", "data:")  # an address in a text with another prefix is not a generated image
+IMAGE_PREFIXES = ("http://", "https://", "data:")  # in a text, an address with another prefix is not a generated image
 LINK = re.compile(r"[^\]]*\]\(\s*<?([^\s)>]+)")  # the rest of a Markdown image after its `![`
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order, including the content of its images. This blocks for some milliseconds if they are
-    large."""
+    """The call for an order, including the content of its images. Large images block the thread for some
+    milliseconds."""
     spec = submission.spec
     images = [{"type": "image_url", "image_url": {"url": inputs[image].data_uri}} for image in submission.images]
     content = [{"type": "text", "text": spec.prompt}, *images] if images else spec.prompt

@@ -40,7 +40,7 @@ MODERATED = {
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "accountoverdueerror", "1113"}
 BAD_KEY = {"api_key_invalid", "no_db_connection"}  # with status 400, from Google and LiteLLM
 LOOPS = {"loop_detected"}  # from another sora_proxy
-# The second code means that Google offers no free tier in the country: another egress or billing may help.
+# The second code means that Google offers no free tier in the country: another egress, or a paid tier, may help.
 WRONG_COUNTRY = {"unsupported_country_region_territory", "failed_precondition"}
 NO_CAPACITY = {"model_capacity_exhausted"}  # from Google, with status 429 or 503; other models still work
 NO_MODEL = {"model_not_found", "deploymentnotfound", "invalidendpointormodel.notfound", "modelnotopen"}

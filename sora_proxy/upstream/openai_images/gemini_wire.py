@@ -42,8 +42,8 @@ USAGE = {
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order, including the content of its images. This blocks for some milliseconds if they are
-    large."""
+    """The call for an order, including the content of its images. Large images block the thread for some
+    milliseconds."""
     spec, images = submission.spec, [inputs[image] for image in submission.images]
     files = [{"inlineData": {"mimeType": image.content_type, "data": image.base64}} for image in images]
     size = spec.width, spec.height

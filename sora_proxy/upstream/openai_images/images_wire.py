@@ -21,8 +21,8 @@ RANDOM_SEED = -1  # without a seed, stable-diffusion.cpp makes the same image fo
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order, including the content of its images. This blocks for some milliseconds if they are
-    large."""
+    """The call for an order, including the content of its images. Large images block the thread for some
+    milliseconds."""
     images = [inputs[image] for image in submission.images]
     mask = inputs[submission.mask] if submission.mask else None
     fields = _fields(submission, profile)

@@ -38,7 +38,7 @@ def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
 
 
 def _wait(headers: Mapping[str, str], message: str, delay: str) -> float | None:
-    """The seconds to wait: from the headers if they say so, else from the details, else from the text."""
+    """The seconds to wait, from the first source that contains them: the headers, the details or the text."""
     try:
         milliseconds = float(headers.get("retry-after-ms", ""))
     except ValueError:

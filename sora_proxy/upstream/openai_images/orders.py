@@ -41,7 +41,7 @@ class Order:
 
 
 def nearest_ratio(size: Size, ratios: Iterable[Ratio]) -> str:
-    """The ratio in a server's list that is nearest to the ratio of a size, such as 3:2."""
+    """The ratio in a server's list that is nearest to the ratio of a size. The result is a text such as 3:2."""
     shape = size[0] / size[1]
     width, height = min(ratios, key=lambda ratio: abs(math.log(shape * ratio[1] / ratio[0])))
     return f"{width}:{height}"
