@@ -1,4 +1,4 @@
-"""Images as base64 in answers: the throughput, the memory for slow readers, and the turns of the event loop."""
+"""Images as base64 in answers: the throughput, the memory for slow readers, and the longest turn of the event loop."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ def _client() -> aiohttp.ClientSession:
 
 
 async def _keep(session: aiohttp.ClientSession, server: Program, folder: Path, size: int) -> None:
-    """Replace the file of the image that was ordered under the idempotency key by a file of this size."""
+    """Replace the file of the image that was ordered under the idempotency key with a file of this size."""
     await _encoded_bytes(session, server)
     (kept,) = (folder / "data" / "images").glob("*.png")
     kept.write_bytes(os.urandom(size))

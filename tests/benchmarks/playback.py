@@ -1,4 +1,4 @@
-"""sora_proxy with generations that are only played back, so that only the cost of its streams remains.
+"""sora_proxy with generations that are only played back, so only the cost of its streams remains.
 
 `python -m tests.benchmarks.playback SCRIPT` is a separate program, started and set up exactly like sora_proxy. Only the
 supervisor's `start` is replaced. The replacement shows the recorded events at the recorded times. It orders nothing and

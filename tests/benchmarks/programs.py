@@ -40,7 +40,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that is listening at `url`. `start_seconds` is the time from the start of its process until then."""
+    """A program that is listening at `url`. `start_seconds` is the time that its startup took."""
 
     url: str
     start_seconds: float
@@ -111,7 +111,7 @@ class Folder:
 async def program(
     folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
-    """Run `python -m arguments…` in a folder. The block begins when the program prints that it listens."""
+    """Run `python -m arguments…` in a folder. The block begins when the program prints that it is listening."""
     log = folder / "errors.log"
     begun = time.perf_counter()
     own = {"PYTHONPATH": str(ROOT), **(environment or {})}

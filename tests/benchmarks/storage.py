@@ -1,4 +1,4 @@
-"""The cost of storage: commits of intents, events, and a restart among many old orders."""
+"""The cost of storage: commits of intents, events, and a restart with many old orders."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,7 @@ def _order(number: int = 0) -> Generation:
 
 
 async def _intents(store: Store, writers: int) -> Row:
-    """Commit intents, several at a time. Each writer waits for its commit before the next one."""
+    """Commit intents, several at a time. Each writer waits for its commit before it begins the next commit."""
     seconds: list[float] = []
 
     async def write() -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.impatient`: the server, with the toys among its back ends and with little patience.
+"""`python -m tests.chaos.impatient`: the server, with the toys among its back ends and a short limit for lost tasks.
 
 This server gives up a lost task after one second of polls. The normal server polls a lost task for two minutes.
 """

@@ -84,7 +84,7 @@ ON_THE_WIRE = Aim(_on_the_wire)  # the back end has read the order, but has not 
 REGISTERED = Aim(_registered)  # the order is registered, but the answer has not been sent yet
 ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
 STOPPED = Aim(_stopped)  # the order is in the back end's socket, and is read after the kill
-# STOPPED does not work if lists have no prompts: the server would be waiting for a list, and not send the order.
+# STOPPED does not work if lists have no prompts: the server would still wait for a list, and send no order.
 NAMELESS_AIMS = (ON_THE_WIRE, REGISTERED, ANSWERED)
 AIMS = (*NAMELESS_AIMS, STOPPED)
 

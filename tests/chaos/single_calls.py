@@ -41,7 +41,7 @@ class CountingServer(OpenAIServer):
 
 
 class SingleCalls(World):
-    """A world whose keys have room for two calls each, so that some calls of an order wait for other calls."""
+    """A world whose keys have room for two calls each, so some calls of an order wait for other calls."""
 
     model = MODEL
 
@@ -96,7 +96,7 @@ class SingleCalls(World):
 
 
 def _arrived(folder: Path) -> dict[str, int]:
-    """The numbers of images that a killed server had stored for each order, by prompt."""
+    """By prompt, the numbers of the images that a killed server had stored for an order."""
     with copied_database(folder) as connection:
         query = "SELECT json_extract(spec, '$.prompt'), calls FROM generations"
         return {prompt: _images(json.loads(calls)) for prompt, calls in connection.execute(query)}

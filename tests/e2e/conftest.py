@@ -82,7 +82,7 @@ StartProgram = Callable[..., AbstractContextManager[Program]]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """These variables, and those variables of the environment that are not settings of the server."""
+    """These variables, plus the variables of the environment that are not settings of the server."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     return kept | variables
 

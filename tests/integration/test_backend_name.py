@@ -1,4 +1,4 @@
-"""Each answer about an order contains the name of the back end that makes or made the order."""
+"""Each answer about an order contains the name of the back end that is making or has made the order."""
 
 import time
 from pathlib import Path

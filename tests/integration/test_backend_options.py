@@ -27,7 +27,7 @@ async def options_of(proxy: Proxy) -> dict[str, Any]:
 
 
 async def sent_headers(proxy: Proxy, server: Sora, *names: str) -> list[str | None]:
-    """Place an order; returns the values of these headers that the back end's server receives with it."""
+    """Place an order; returns the values of these headers that the back end's server receives with the order."""
     assert await made_by(proxy)
     return [server.headers.get(name) for name in names]
 

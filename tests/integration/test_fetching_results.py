@@ -1,4 +1,4 @@
-"""Finished images arrive although the server that has them fails; damaged or missing images are soon given up."""
+"""Finished images arrive even if their server fails for a while; damaged or missing images are soon given up."""
 
 import asyncio
 from typing import Any

@@ -15,11 +15,11 @@ from tests.streams import read_stream
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 USER, PASSWORD = "user", "p@ss:word"
 HOST = "sora.test"
-# A real proxy, which runs in a separate process. It prints its port as soon as it listens, and ends when its standard
+# A real proxy, which runs in a separate process. It prints its port as soon as it is ready, and ends when its standard
 # input is closed. Only this proxy can resolve HOST, so every request that arrives at the simulator came through it.
 PROGRAM = f"""
 import multiprocessing, sys
-multiprocessing.set_start_method("fork")  # its processes know this script then, which is in no file
+multiprocessing.set_start_method("fork")  # so its processes have this script, which is not a file
 import proxy
 from proxy.http.proxy import HttpProxyBasePlugin
 

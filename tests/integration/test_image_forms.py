@@ -90,7 +90,7 @@ async def test_a_form_may_arrive_in_chunks(proxy: Proxy, simulator: Simulator) -
     assert await uploads(simulator) == [len(IMAGE[1])]
 
 
-async def test_a_large_image_is_accepted_whole(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_large_image_is_received_completely(proxy: Proxy, simulator: Simulator) -> None:
     large = png((2000, 1500))
     assert len(large) > 2 * 2**20
     status, body = await post(proxy, form(('form-data; name="image"; filename="fox.png"', large), PROMPT))

@@ -335,7 +335,7 @@ async def test_a_successful_task_without_results_counts_as_a_failure(proxy: Prox
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()),
 )
-async def test_a_failed_download_is_repeated(
+async def test_a_failed_download_is_retried(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     await simulator.order_fault(times=1, **fault)

@@ -136,7 +136,7 @@ def test_the_fields_that_distinguish_stored_orders_never_change() -> None:
 
 
 def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Preview | None:
-    """The preview that a generation of two images stores when it gets this preview, or None."""
+    """Give this preview to a generation of two images; returns the preview that the generation stores, or None."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("m", "p", n=2, previews=wanted))
     if ended:
         generation.log.append(Cancelled())

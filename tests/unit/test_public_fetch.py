@@ -213,7 +213,7 @@ async def test_the_name_of_an_allowed_host_may_be_written_in_any_case(server: Te
 
 async def test_an_allowed_ipv6_address_may_be_written_with_brackets(canary: Canary) -> None:
     for allowed in ("[::1]:1", "[::1]", "::1"):
-        said = await refused("http://[::1]:1/fox.png", allowed=(allowed,))  # nothing listens on this port
+        said = await refused("http://[::1]:1/fox.png", allowed=(allowed,))  # nothing is listening on this port
         assert said == "the image's address did not give a usable answer"
 
 

@@ -38,7 +38,7 @@ def fault(request: pytest.FixtureRequest) -> Callable[[], Fault]:
 
 
 async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders: int = 3) -> list[Order]:
-    """Let a call fail, and let orders wait until the cooldown is over. Returns the orders, in the order of the line."""
+    """Let a call fail, and let orders wait until the cooldown is over. Returns the orders, first in line first."""
     pool.report(keys_of(pool)[0], fault)
     waiting = [await begin(pool) for _ in range(orders)]
     assert [order.served() for order in waiting] == [False] * orders
