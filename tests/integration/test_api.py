@@ -63,7 +63,8 @@ async def test_a_client_key_is_accepted(proxy: Proxy, session: aiohttp.ClientSes
 
 async def test_only_the_open_routes_need_no_key(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     health = {"/health", "/health/live", "/health/ready"}
-    opened = health | {"/images/{name}", "/admin/api/login", "/openapi.json", "/docs"}
+    pages = {"/", "/page/{name}", "/openapi.json", "/docs"}
+    opened = health | pages | {"/images/{name}", "/admin/api/login"}
     assert {route.path for route in OPEN} == opened
     for path in health:
         async with session.get(proxy.url + path) as answer:
@@ -76,7 +77,7 @@ async def test_only_the_open_routes_need_no_key(proxy: Proxy, session: aiohttp.C
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/index.html", 404, "not_found"),
         ("GET", "/v1/nothing", 404, "not_found"),
         ("POST", "/v1/models", 405, "method_not_allowed"),
         ("DELETE", "/v1/chat/completions", 405, "method_not_allowed"),
