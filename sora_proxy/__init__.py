@@ -7,7 +7,8 @@ The path of an order through the modules:
                            │ start
                        orders/supervisor.py   runs one coroutine per generation; resumes the unfinished ones at startup
                            │ run
-                       orders/lifecycle.py    queued → submitting → running → saving → completed, each committed first
+                       orders/lifecycle.py    queued → submitting → running → saving → completed;
+                           │                  each state is committed before it takes effect
              ┌─────────────┼──────────────────┬────────────────────┐
         scheduling/    orders/store.py    orders/watcher.py    media/
           which order   what is stored,     one poll per         images as
@@ -18,12 +19,12 @@ The path of an order through the modules:
                        blocking.py            all threads: cloudscraper, SQLite, Pillow, files
 
 `spec.py` and `generation.py` define the central types: the order, and the table of its states. `event_log.py` defines
-the events that clients can receive, and the log that contains them. Streams, waiting requests and status requests all
-read that log. Therefore clients see only what has been committed, and by default an order continues when its client
-disconnects. `errors.py` classifies all errors by their cause. `app.py` constructs every shared object. `background.py`
-starts loops and tasks, `blocking.py` starts threads, `database.py` and `database_file.py` access the SQLite file,
-`schema.py` migrates it, and `log.py` writes log lines. Each folder answers one question, and the docstring of its
-`__init__.py` begins with this question:
+the events that clients can receive, and the log, to which only committed events are added. Streams, waiting requests
+and status requests all read that log, and take no part in the order's course. Therefore clients see only what has been
+committed, and by default an order continues when its client disconnects. `errors.py` classifies all errors by their
+cause. `app.py` constructs every shared object. `background.py` starts loops and tasks, `blocking.py` starts threads,
+`database.py` and `database_file.py` access the SQLite file, `schema.py` migrates it, and `log.py` writes log lines.
+Each folder answers one question, and the docstring of its `__init__.py` begins with this question:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
     orders/           What happens to an order?             webhooks/   How do clients learn that an order has ended?

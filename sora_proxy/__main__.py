@@ -37,7 +37,7 @@ BAD_CONFIGURATION = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit status."""
+    """Run the program and return its exit status."""
     parser = argparse.ArgumentParser(prog="sora_proxy", description="An OpenAI-compatible gateway to image back ends.")
     parser.add_argument("--version", action="version", version=f"sora_proxy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command")
@@ -64,7 +64,7 @@ def _serve() -> int:
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
                 # A call is still hanging on a thread. If it submits an order, the intent of the order is on disk, so
-                # exiting now loses nothing; waiting would only delay the next start.
+                # exiting now loses nothing; waiting would only delay the next startup.
                 stop_logging()
                 os._exit(0)
     except ConfigurationError as error:

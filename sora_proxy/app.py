@@ -73,7 +73,8 @@ from sora_proxy.webhooks.webhooks import Webhooks
 
 MAX_BODY_BYTES = 32 * 2**20
 LARGE_BODIES_AT_ONCE = 4  # until its images are on disk, a body may take up three times its size in memory
-# The functions that take part in the commit of each step, and the tables whose rows are deleted with a generation.
+# The functions that take part in the commit of each step, and the tables whose rows are deleted together with their
+# generation.
 WRITERS = (usage.count, submissions.note, outbox.put)
 TABLES_OF_A_GENERATION = (store.events, store.images, conversations, submissions.submissions, outbox.outbox)
 BACKEND_CHOICE = web.AppKey("backend_choice", BackendChoice)

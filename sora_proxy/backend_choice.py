@@ -35,10 +35,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is stored at startup. `backends` are the stored back ends that can be read.
+    """What is stored at startup.
 
+    `backends`: the stored back ends that can be read.
     `has_backends`: whether any back end is stored, even if it can't be read.
-    `has_keys`: whether keys for the back end of the older options are configured or stored.
+    `has_keys`: whether keys for the back end of the older options are configured or stored. These options, such as
+    `UPSTREAM`, are from before `BACKENDS`, and choose a single back end.
     """
 
     backends: Sequence[BackendRecord]
@@ -73,7 +75,8 @@ class BackendChoice:
 
     @property
     def default_name(self) -> str:
-        """The back end of keys that do not name one: the simulator if it is in use, else that of the older options."""
+        """The back end of keys that do not name a back end: the simulator if it is in use, else the back end that the
+        older options choose."""
         if self.simulated:
             return "simulator"
         return "sora" if upstream_of(self._settings) in (AUTO, COMFYUI, OPENAI) else self._settings.upstream
@@ -140,7 +143,7 @@ class BackendChoice:
 
     @property
     def _older_options_choose(self) -> bool:
-        """Whether the older options, or keys for their back end, choose a back end."""
+        """Whether a back end is chosen by the older options, or by the existence of keys for their back end."""
         return self._settings.upstream != AUTO or self._stored.has_keys or sora_is_chosen(self._settings)
 
     def _of_older_options(self) -> BackendConfig:

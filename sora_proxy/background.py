@@ -13,8 +13,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # the wait before a loop that died is restarted
-MANY_DEATHS = 5  # in a row; the pauses between them add up to 15 seconds
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # the wait before a crashed loop is restarted
+MANY_DEATHS = 5  # this many in a row; the pauses between them add up to 15 seconds
 T = TypeVar("T")
 Loop = Callable[[], Coroutine[Any, Any, object]]
 
@@ -22,7 +22,8 @@ Loop = Callable[[], Coroutine[Any, Any, object]]
 def start_task(
     coroutine: Coroutine[Any, Any, T], *, name: str, awaited: bool = False, shared: bool = False
 ) -> asyncio.Task[T]:
-    """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`).
+    """Start a task. An exception that ends the task is logged, unless `awaited` is set, which means that the caller
+    awaits the task.
 
     `shared`: the task serves more than one order or request, so its log lines contain no id of an order or request.
     """
@@ -58,7 +59,7 @@ async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # retrieves the exception, since the caller has gone
+            task.exception()  # retrieves the exception, since the cancelled caller does not
         raise
 
 
@@ -66,8 +67,8 @@ class Background:
     """Keeps loops running. A loop that returns is finished; a loop that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: how many times in a row each loop has died. A loop that has been running again for long
-        # enough is removed.
+        # All the mutable state: how many times in a row each loop has died. Once a restarted loop has been running for
+        # long enough, its entry is removed.
         self._dead: dict[str, int] = {}
 
     def __repr__(self) -> str:
@@ -75,7 +76,8 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The names of the loops that died. A name is removed once its loop has run for as long as its next pause."""
+        """The names of the loops that died. A name is removed once the restarted loop has been running for as long as
+        its next pause would last."""
         return sorted(self._dead)
 
     @property

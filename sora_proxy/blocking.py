@@ -27,7 +27,7 @@ class Work(StrEnum):
     probe = "probe"
     download = "download"
     media = "media"
-    send = "send"  # reads images for clients, so that clients do not wait while other images are converted
+    send = "send"  # reads stored images for answers; not in `media`, so that answers do not wait for conversions
     store_write = "store-write"
     store_read = "store-read"
 

@@ -29,17 +29,18 @@ from sora_proxy.schema import SCHEMA_VERSION, SchemaError, compare, migrate, ver
 log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 30
-CHECK_SECONDS = 3.0  # the limit on the check at startup; enough for a few gigabytes
+CHECK_SECONDS = 3.0  # the longest duration of the check at startup; enough for a few gigabytes
 PROBE_SECONDS = 2.0
 MOVED = "the database's files were moved or removed"
 T = TypeVar("T")
 
 metadata = sa.MetaData()
-starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # one row: the last startup
+# One row, which contains the number of the last startup.
+starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))
 
 
 class Database:
-    """Reads the one file, and writes to it durably. Methods raise StorageUnavailable if the file is unusable."""
+    """Reads the one SQLite file, and writes to it durably. Methods raise StorageUnavailable if the file is unusable."""
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
         self._path = path
@@ -133,7 +134,8 @@ class Database:
                     done.exception()  # retrieves the exception, since the caller may have been cancelled
 
     def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
-        """Commit all writes together; if that fails, commit each by itself, so that a faulty write affects no other."""
+        """Commit all writes together; if that fails, commit each by itself, so that a faulty write does not affect the
+        others."""
         if not self._file.in_place:
             return [StorageUnavailable(MOVED)] * len(batch)
         try:
@@ -210,7 +212,8 @@ class Database:
 
     def _close(self) -> None:
         self._file.closing()
-        # Readers first: closing the last connection checkpoints the write-ahead log, which only the writer can do.
+        # The readers are closed first: closing the last connection checkpoints the write-ahead log, which only the
+        # writer can do.
         self._read_engine.dispose()
         self._write_engine.dispose()
         self._file.release()

@@ -28,7 +28,7 @@ class DatabaseFile:
         self._opened: list[tuple[int, int]] = []
 
     def take(self) -> None:
-        """Lock the folder and check the files. No database has been created yet if this raises ConfigurationError."""
+        """Lock the folder and check the files. Raises ConfigurationError before any database is created."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _take_lock(self._lock_path)
@@ -101,7 +101,8 @@ class DatabaseFile:
 
 
 def _take_lock(path: Path) -> int:
-    """Lock a file until this process ends. Two processes that used one folder would both send its orders."""
+    """Lock a file until this process ends. Two processes that used the same folder would both send the orders stored in
+    it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

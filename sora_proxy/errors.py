@@ -144,7 +144,8 @@ class QueueTimeout(SoraProxyError):
 
 
 class Rerouted(SoraProxyError):
-    """The order left its lines without being sent. It keeps its place in the lines in which it waits next."""
+    """The order left all lines without being sent. It keeps its place when it joins the lines of the current back
+    ends."""
 
 
 class Stopping(SoraProxyError):
@@ -152,7 +153,8 @@ class Stopping(SoraProxyError):
 
 
 class Fault(SoraProxyError):
-    """A call or task failed at a back end. The class tells this program the cause; `code` tells clients."""
+    """A call or task failed at a back end. The class states the cause for this program; `code` states it for
+    clients."""
 
     code = "upstream_error"
 
@@ -232,7 +234,7 @@ class ServerUnreachable(UpstreamUnavailable):
 
 
 class ResultRefused(UpstreamFault):
-    """`host` is the host in the result's address, perhaps with a port. Only operators may see it."""
+    """`host` is the host in the result's address, perhaps with a port. Only operators may see this host."""
 
     code = "result_unavailable"
 

@@ -12,7 +12,8 @@ MAX_PREVIEW_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The order is waiting for a key. `position` is its place in the queue, from 1; `seconds` is the expected wait."""
+    """The order is waiting for a key. `position` is its place in the queue, counted from 1; `seconds` is the expected
+    wait."""
 
     position: int
     seconds: int | None = None
@@ -20,7 +21,8 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress at the back end. `percent` is 0 to 100; `position` is the place in its queue, and `seconds` the wait."""
+    """Progress at the back end. `percent` is 0 to 100; `position` is the place in the back end's queue, and `seconds`
+    is the wait."""
 
     percent: int | None = None
     position: int | None = None
@@ -113,7 +115,7 @@ def event_to_record(event: Event) -> tuple[str, dict[str, Any]]:
 
 
 def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
-    """The inverse of `event_to_record`. Codes of older versions get their current names."""
+    """The inverse of `event_to_record`. Error codes that older versions stored are replaced by their current names."""
     if fields.get("code") == "submission_unknown":
         fields = fields | {"code": "outcome_unknown"}
     return EVENTS[kind](**fields)
@@ -151,7 +153,8 @@ class EventLog(Generic[E]):
         self._wake()
 
     def close(self) -> None:
-        """End all waits, because the generation has ended or is taking too long, or this process is stopping."""
+        """End all waits. Called when the generation has ended or is taking too long, or when this process is
+        stopping."""
         self._closed = True
         self._wake()
 

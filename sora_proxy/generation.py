@@ -1,8 +1,8 @@
 """A generation: one order, its states, and the log of its events. No I/O in here.
 
 Theory of operation. A generation has a `State`, and a transition listed in `TRANSITIONS` leads to the next state. The
-store commits the next state before it replaces the current one. A commit is a `Step`: it may also contain new events
-for clients, which are appended to the `EventLog`. Streams, waiting requests and status requests read that log.
+next state replaces the current one only when the store has committed it. A commit is a `Step`: it may also contain new
+events for clients, which are appended to the `EventLog`. Streams, waiting requests and status requests read that log.
 """
 
 import asyncio
@@ -57,9 +57,9 @@ class Phase(StrEnum):
 
 # A definite refusal leads from submitting back to queued, since another key may be tried. A search that does not find
 # the order upstream leads back to queued, too. A running order is queued again only if its task was lost and the
-# operator chose that: no other accepted order is sent again. At a synchronous back end, an order is saved without ever
-# becoming a task. An order that is sent as single calls goes from queued, submitting or unknown to saving, when no more
-# images are expected.
+# operator chose that: no other accepted order is sent again. At a synchronous back end, an order goes from submitting
+# to saving without ever becoming a task. An order that is sent as single calls goes from queued, submitting or unknown
+# to saving once no more images are expected.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.queued: frozenset({Status.submitting, Status.saving, Status.failed, Status.cancelled}),
     Status.submitting: frozenset(
@@ -74,7 +74,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 E = TypeVar("E", bound=Event)
-ATTEMPT_NAMESPACE = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of the ids of attempts
+ATTEMPT_NAMESPACE = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of the UUIDs of attempts
 NOT_MADE = Failed("result_unavailable", "The back end did not make this image.")
 
 
@@ -90,18 +90,18 @@ class Asset:
     width: int | None = None
     height: int | None = None
     id: str | None = None  # the back end's own id of the image
-    file: str | None = None  # the name of a result that arrived as bytes
+    file: str | None = None  # the name of the file, if the back end sent the image as bytes
     ours_only: bool = False
     key_id: str | None = None  # the key that was used for the image, if the order used several
 
 
 @dataclass(frozen=True, slots=True)
 class SingleCall:
-    """One of the calls of an order that is sent as one call for each image.
+    """One call of an order that is sent as several calls, one for each image.
 
-    `sent`: the call's intent is on disk. The outcome is an image or an error. Without an outcome, the call is under way
-    if it was sent, and otherwise still has to be sent. `counted` is the number of the call's intents. An intent
-    is subtracted again if the back end certainly did not accept the call.
+    `sent`: the call's intent is on disk. The outcome is an image or an error. A call that has no outcome is under way
+    if `sent` is set; otherwise it still has to be sent. `counted` is the number of the call's intents, without those
+    after which the back end certainly did not accept the call.
     """
 
     sent: bool = False
@@ -115,7 +115,7 @@ class SingleCall:
 
     @property
     def refused(self) -> "SingleCall":
-        """This call after a refusal: the back end certainly did not accept it."""
+        """This call as it was before its last intent, for use when the back end certainly did not accept the call."""
         return SingleCall(counted=self.counted - 1)
 
     @property
@@ -129,11 +129,11 @@ class State:
 
     status: Status = Status.queued
     key_id: str | None = None  # the key of the current attempt, set with the intent
-    task_id: str | None = None  # the upstream task
+    task_id: str | None = None  # the id of the upstream task
     intent_at: float | None = None  # the time of the last intent; None if nothing can have been registered
     attempts: int = 0  # the number of submits
     lost: int = 0  # the number of submits that a search did not find upstream, or that the back end lost
-    listed: tuple[str, ...] | None = None  # tasks that existed before the intent, if the back end's list has no prompts
+    listed: tuple[str, ...] | None = None  # ids of tasks that existed before the intent, if a search would need them
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
     backend: str | None = None  # the back end's name, set with the intent; older versions did not store it
@@ -198,7 +198,8 @@ class Generation:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the client has cancelled the order. The status of a sent order changes when its task has ended."""
+        """Whether the client has cancelled the order. If the order has been sent, its status changes only when its task
+        has ended."""
         return isinstance(self.log.last, Cancelled)
 
     @property

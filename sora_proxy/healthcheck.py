@@ -30,7 +30,7 @@ class _UnixConnection(HTTPConnection):
 
 
 def main() -> int:
-    """Call the liveness route at the first address; returns the exit status."""
+    """Call the liveness route at the first address, and return the exit status."""
     try:
         settings = load_settings()
         address = settings.api_host[0]

@@ -62,7 +62,7 @@ class Redactor:
             text = text.replace(secret, MASK)
         if not text.isascii():
             text = text.encode(errors="backslashreplace").decode()
-        if "://" in text or len(text.split(None, 1)) > 1:  # `CREDENTIALS` can't match any other text
+        if "://" in text or len(text.split(None, 1)) > 1:  # no other text can match `CREDENTIALS`
             text = CREDENTIALS.sub(rf"\1\2{MASK}", text)
         half = MAX_VALUE_LENGTH // 2  # both ends are kept, since a traceback ends with the error
         return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"

@@ -1,8 +1,8 @@
 """Schema: migrates the database files of earlier versions, and checks that tables are as this version declares them.
 
-The first versions of the program changed tables without raising the version number. Therefore a migration depends on
-the columns that a file has, and not on the file's number alone. A migration runs in one transaction: if it fails, the
-file stays as it was.
+The first versions of the program changed tables without raising the version number. Therefore a migration looks at the
+columns of the database, not only at its version number. A migration runs in one transaction: if it fails, the file
+stays as it was.
 """
 
 from collections.abc import Mapping, Sequence

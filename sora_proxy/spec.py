@@ -25,7 +25,7 @@ class GenerationSpec:
 
     `parameters` are the `PARAMETERS` that the client set. A model ignores those that it does not take.
     `previews` is the number of previews per image that the client wants.
-    `include_usage`: whether the stream ends with the usage. It is stored, since a resumed stream must be the same.
+    `include_usage`: whether the stream ends with the usage. It is stored for resumed streams, which must end alike.
     `metadata` contains the client's own notes on its order.
     `via` contains the marks of the sora_proxy servers that the order came through.
     `keep`: whether the images are stored here in any case, because the answer contains their bytes.
