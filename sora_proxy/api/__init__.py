@@ -58,7 +58,8 @@ FOR_CLIENTS = [
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]
-# The same routes under the paths of other clients: those of the legacy SDK, which name an engine, and those of Azure.
+# The same routes under the paths that other clients use: those of the legacy SDK, which contain the name of an engine,
+# and those of Azure.
 ALIASES = [
     web.post("/v1/engines/{model}/chat/completions", chat.create),
     web.get("/v1/engines/{model}/chat/completions/{id}", stored_completions.retrieve),

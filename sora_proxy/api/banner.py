@@ -31,8 +31,8 @@ MESSAGE = '{"role": "user", "content": "a red fox in the snow"}'
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the program is running, and whether a terminal shows its output. A command that begins with `command` is
-    executed in that place, such as a container, even if it is entered in a terminal outside."""
+    """Where the program is running, and whether a terminal shows its output. The prefix `command` makes a shell command
+    run in that place, such as a container, even if the command is entered outside."""
 
     terminal: bool
     command: tuple[str, ...] = ()
@@ -81,7 +81,8 @@ def banner(app: web.Application, addresses: Sequence[str], why_simulated: str | 
 
 
 def _is_name(url: str) -> bool:
-    """Whether the URL can be pasted into a shell without quotes: zsh expands the brackets of an IPv6 address."""
+    """Whether the URL can be pasted into a shell without quotes. A URL with an IPv6 address can't, since zsh expands
+    the brackets."""
     return "[" not in url
 
 

@@ -12,7 +12,7 @@ from sora_proxy.api.readiness import CODES, reasons_against
 from sora_proxy.api.reference.answer_schemas import Health, NotReady
 from sora_proxy.api.reference.described import Description, described
 
-NOT_READY = 503  # for every reason, because probes look only at the status
+NOT_READY = 503  # the same status for every reason, because probes look at nothing else
 
 
 @described(Description(answer=Health))

@@ -46,7 +46,8 @@ async def forget(request: web.Request, generation: Generation) -> None:
 
 
 def poll_headers(generation: Generation) -> dict[str, str]:
-    """The headers that tell a client when to ask about the generation again. There are none once it has ended."""
+    """The headers that tell a client when to ask about the generation again. A generation that has ended has no such
+    headers."""
     if generation.ended:
         return {}
     return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
@@ -73,13 +74,14 @@ def why_cut(generation: Generation, address: str) -> Failed:
 
 
 def name_backend(request: web.Request) -> None:
-    """Name the back end in the headers of the answer if there is only one. `name_order` replaces these headers."""
+    """Name the back end in the headers of the answer if only one is enabled. `name_order` replaces these headers."""
     names = [backend.name for backend in request.app[BACKENDS_IN_USE].enabled]
     request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: names[0]} if len(names) == 1 else {}
 
 
 def name_order(request: web.Request, generation: Generation) -> None:
-    """Put an order's id into the headers of the answer, and its back end if it is known when they are sent."""
+    """Put an order's id into the headers of the answer, and the order's back end if that is known when the headers are
+    sent."""
     backends = request.app[BACKENDS_IN_USE]
     request[ORDER_HEADERS] = lambda: _order_headers(generation, backends)
 

@@ -26,7 +26,7 @@ from sora_proxy.upstream.model_names import Model
 
 MAX_KEY_LENGTH = 255
 RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-MAX_DIGESTED_ON_LOOP = 2**16  # characters in all images together; longer images are digested on a thread
+MAX_DIGESTED_ON_LOOP = 2**16  # the total length of the images, in characters, above which they are digested on a thread
 
 
 def model_for(request: web.Request, name: str | None) -> Model:

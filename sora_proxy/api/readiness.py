@@ -1,4 +1,4 @@
-"""Finds the reasons, if any, why a new order would not be accepted now. This calls no back end."""
+"""Finds the reasons, if any, why a new order would not be accepted now. No back end is called for this."""
 
 import datetime as dt
 import time
@@ -11,8 +11,8 @@ from sora_proxy.api.context import BACKENDS_IN_USE, BACKGROUND, MODELS, STORE, S
 from sora_proxy.errors import ModelsNotListed, NoUpstreamKey, QueueFull, StorageUnavailable
 from sora_proxy.orders.backend import Backend
 
-NOBODY = ""  # a client without orders in line
-# The code of each reason, and the code of the error object in an answer with this reason as the first one. Reasons are
+NOBODY = ""  # stands for a client that has no orders in line
+# The codes of reasons, each with the code of the error object in an answer whose first reason it is. Reasons are
 # reported in this sequence.
 CODES = {
     "server_stopping": "overloaded",

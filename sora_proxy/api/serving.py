@@ -54,7 +54,7 @@ async def serve(app: web.Application, announce: Callable[[Sequence[str]], None])
 
 
 async def _stopped(runner: web.AppRunner, app: web.Application) -> bool:
-    """Stop within the grace period. Returns False if a call still hangs."""
+    """Stop within the grace period. Returns False if a call is still hanging."""
     log.info("server stopping")
     notify("STOPPING=1")
     ending = start_task(_end(runner, app), name="end", awaited=True)

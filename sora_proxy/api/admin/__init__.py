@@ -1,7 +1,8 @@
 """The admin API: the routes under `/admin/api/`, for the admin key or a session that was started with it.
 
-A route is a `@described` handler in this folder and a line below. The typed keys of the objects that the handlers need
-are in `context.py` and `backend_context.py` of this folder, in `api/context.py` and in `api/http/context.py`.
+Each route consists of a `@described` handler in this folder and a line below. The typed keys of the objects that the
+handlers need are in `context.py` and `backend_context.py` of this folder, in `api/context.py` and in
+`api/http/context.py`.
 """
 
 from aiohttp import web

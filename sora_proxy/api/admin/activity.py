@@ -1,4 +1,4 @@
-"""The routes that show the activity of the server: usage by key and day, the queue, the unfinished generations."""
+"""The routes that show the activity of the server: usage by key and day, the queue, and the unfinished generations."""
 
 import math
 from collections.abc import Mapping

@@ -56,8 +56,9 @@ async def add(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Change fields of a back end; null sets a field to its default.
 
-    `options` are merged by name: null removes an option. A header with the value `…`, as in answers, is not changed.
-    A back end with `enabled` false is drained: it finishes its orders and accepts no new orders.
+    `options` are merged by name: null removes an option. A header that is sent with the value `…`, which answers show
+    for all headers, keeps its value. A back end with `enabled` false is drained: it finishes its orders and accepts no
+    new orders.
     """
     name, fields = request.match_info["name"], await read_body(request, dict)
     if unknown := fields.keys() - set(CHANGEABLE):

@@ -18,7 +18,7 @@ class Body(BaseModel):
 
 
 def change_of(name: str, kind: type[BaseModel], fields: Iterable[str]) -> type[BaseModel]:
-    """A model with some fields of `kind`, all optional, which describes a change in the API's document. It is not used
+    """A model by which the API's document describes a change: the given fields of `kind`, all optional. It is not used
     for checks: values are checked after the change has been merged into the existing configuration."""
     types: dict[str, Any] = {field: (kind.model_fields[field].rebuild_annotation() | None, None) for field in fields}
     return create_model(name, **types)

@@ -23,7 +23,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 MAX_KEYS = 1000
 MAX_LINES = 5000
-TESTS_AT_ONCE = 8  # tests share their threads with list calls
+TESTS_AT_ONCE = 8  # limited, because tests of keys and list calls use the same threads
 COLUMNS = ("key", "name", "weight", "max_rpm", "max_concurrent", "proxy")
 
 
@@ -89,7 +89,7 @@ async def import_text(request: web.Request) -> web.Response:
 
 @dataclass(slots=True)
 class _Line:
-    """One line of a text, and its result."""
+    """One line of an imported text, and its result."""
 
     number: int
     config: UpstreamKey | None

@@ -16,7 +16,7 @@ STATES = ("ready", "busy", "resting", "quarantined", "disabled")
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """The state of a key. `until` is a wall-clock time; None if the end is not known."""
+    """The state of a key. `until` is the wall-clock time at which the state ends; None if that is not known."""
 
     state: str
     why: str | None = None

@@ -72,7 +72,7 @@ async def add(request: web.Request) -> web.Response:
 
 
 def _backend_of(request: web.Request, addition: KeyAddition) -> str:
-    """The back end of a new key, in the form that is stored with keys. Raises ClientError."""
+    """The value that is stored as the back end of a new key: a name, or `DEFAULT_BACKEND`. Raises ClientError."""
     pools = request.app[KEY_POOLS]
     if addition.backend is None or pools.name_of(DEFAULT_BACKEND) == addition.backend:
         if pools.name_of(DEFAULT_BACKEND) is None:
@@ -89,7 +89,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
 async def change(request: web.Request) -> web.Response:
     """Change fields of a key; null sets a field to its default.
 
-    A header with the value `…`, as in answers, is not changed.
+    A header that is sent with the value `…`, which answers show for all headers, keeps its value.
     """
     fields = await read_body(request, dict)
     return _view(request, await change_key(request, request.match_info["id"], fields))
@@ -135,7 +135,8 @@ async def revive_key(request: web.Request, key_id: str) -> None:
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
-    """Ask the back end whether a key works. A working key is revived; a fault affects the key as during an order."""
+    """Ask the back end whether a key works. A working key is revived; a fault has the same effect on the key as during
+    an order."""
     backend, key = _in_use(request, key_id)
     pool, account = backend.keys, backend.keys.account(key)
     try:

@@ -59,14 +59,16 @@ class ChatChunks:
         return self._chunks(0, [self._delta(role="assistant", content="")])
 
     def of(self, event: Event) -> list[bytes]:
-        """The chunks of the log's next event. After a failure, the error object follows, without a number."""
+        """The chunks of the log's next event. If the event is a failure, the error object follows the chunks and has no
+        number."""
         self._event += 1
         chunks = self._chunks(self._event * NUMBERS_PER_EVENT, self._bodies(event))
         failed = failure_of(event)
         return [*chunks, _error(failed)] if failed and not self._options.finish_failed else chunks
 
     def cut(self, code: str, message: str) -> list[bytes]:
-        """The end of a stream whose generation continues. It is not in the log, so it has the last chunk's number."""
+        """The end of a stream whose generation continues. The log does not contain this end, so it is sent under the
+        number of the last chunk."""
         text = [self._numbered(self.last_number, body) for body in self._text(message)]
         return [*text, _error(Failed(code, message))]
 

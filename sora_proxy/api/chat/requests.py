@@ -21,7 +21,7 @@ SIDE = range(64, 2049)  # pixels
 
 
 def _background(value: Any) -> Any:
-    """Check a boolean or a string, with one message for both types."""
+    """Check that `background` is a boolean or one of the known strings. One error message covers both types."""
     if value in (None, "auto", ""):
         return False
     if isinstance(value, bool) or value in get_args(Background):

@@ -42,7 +42,7 @@ FILTERS = {
     "model": "return only completions of this model",
     "metadata[key]": "return only completions with this value in their metadata",
 }
-UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain these characters
+UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # characters that a JSON path can't contain
 
 
 @described(

@@ -18,7 +18,8 @@ log = structlog.get_logger(__name__)
 
 
 class ChatStream:
-    """Streams a generation from its beginning, or resumes a stream that was cut, with identical content."""
+    """Streams a generation from its beginning, or resumes a stream that was cut. The chunks are the same in both
+    cases."""
 
     def __init__(
         self, request: web.Request, generation: Generation, origin: str, *, include_usage: bool, after: int = -1
@@ -60,7 +61,8 @@ class ChatStream:
         return await self._stream.end(self._chunks.cut(why.code, why.message), done=False)
 
     async def _send(self, chunks: list[bytes]) -> None:
-        """Send chunks, or a heartbeat if there are no chunks, for example if the client already has all of them."""
+        """Send chunks, or a heartbeat if there are no chunks, for example because the client already has all of
+        them."""
         if chunks:
             await self._stream.send(chunks)
         else:

@@ -42,7 +42,7 @@ def error_body(error: Exception) -> dict[str, Any]:
 def failure_response(failed: Failed) -> web.Response:
     """The answer to a request that waited for a generation which then failed.
 
-    Its headers prevent SDKs from retrying, since a retry would order and pay again.
+    Its headers prevent SDKs from retrying, since a retry would create, and charge for, a second order.
     """
     meaning = meaning_of(failed.code)
     return json_response(error_object(failed.message, code=failed.code), status=meaning.status, headers=meaning.headers)

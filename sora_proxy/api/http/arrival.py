@@ -35,7 +35,7 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     if request.headers.get("expect", "").lower() == "100-continue" and not request.content.total_bytes:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer itself has not begun
+        request.writer.output_size = 0  # the 100 is not part of the answer, which has not begun
     try:
         async with asyncio.timeout(MAX_ARRIVAL_SECONDS):
             yield

@@ -18,10 +18,10 @@ T = TypeVar("T")
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
     """The request's body, parsed by `parse`.
 
-    A large body has to wait while too many others are in memory, and must be dropped when the block ends.
+    A large body has to wait while too many others are in memory, so callers must not keep its content after the block.
 
-    A body counts as large only when more than `MAX_PARSED_ON_LOOP` bytes have arrived, whatever its Content-Length.
-    So a client that sends hardly anything does not keep other bodies waiting.
+    A body counts as large only when more than `MAX_PARSED_ON_LOOP` bytes have arrived, whatever its Content-Length. So
+    a client that announces a large body, but sends hardly anything, does not keep other bodies waiting.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):
@@ -51,7 +51,7 @@ async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
 
 
 def _joined(chunks: list[bytes]) -> bytes:
-    """The whole body. The chunks are dropped, so that it is in memory only once."""
+    """The whole body. The chunks are dropped, so that the body is in memory only once."""
     whole = b"".join(chunks)
     chunks.clear()
     return whole

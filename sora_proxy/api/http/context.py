@@ -27,7 +27,7 @@ LARGE_BODY_SLOTS = web.AppKey("large_body_slots", asyncio.Semaphore)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 STARTED = web.RequestKey("started", float)
-BEGUN = web.RequestKey("begun", bool)  # the status has been sent
+BEGUN = web.RequestKey("begun", bool)  # whether the status has been sent
 CLIENT = web.RequestKey("client", str)
 VIA: web.RequestKey[tuple[str, ...]] = web.RequestKey("via")  # the marks of the servers that the request came through
 # A function that is called when the answer is sent, and returns the headers about the order.

@@ -22,7 +22,8 @@ EXPOSED_HEADERS = (
 
 @web.middleware
 async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer preflights, which have no key, for every path: the request that follows shows whether the path exists."""
+    """Answer preflights, which have no key. The answer is the same for all paths; the request that follows shows
+    whether its path exists."""
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return await handler(request)
     if _allowed_origin(request) is None:

@@ -1,7 +1,7 @@
 """The table of all error codes that clients can get: status, retry, and advice.
 
-Answers take their status and headers from this table, and the API's document takes its descriptions. Tests compare the
-table with `docs/errors.md` and with the codes that the program uses.
+Answers take their status and headers from this table, and the API's document takes its descriptions of the codes from
+it. Tests compare the table with `docs/errors.md` and with the codes that the program uses.
 """
 
 from dataclasses import dataclass

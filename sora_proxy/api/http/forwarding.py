@@ -20,8 +20,8 @@ def forwarded(request: web.Request, name: str) -> str | None:
 
 
 def client_address(request: web.Request) -> str:
-    """The client's address: going back from the last hop, the first address that is not a trusted proxy. Clients of a
-    unix socket have the address `unix`."""
+    """The client's address: the first address, counted back from the last hop, that is not that of a trusted proxy.
+    Clients of a unix socket have the address `unix`."""
     address = _peer(request)
     named = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
     while named and _trusted(request, address) and _parsed(named[-1].strip()):

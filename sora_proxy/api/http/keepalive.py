@@ -25,7 +25,7 @@ MARGIN_SECONDS = 5.0  # the time for an answer to reach the client
 
 
 class LongAnswer:
-    """One answer: `wait` until its content is known, then check `begun`, and `end` it."""
+    """One answer. Call `wait` until its content is known, then check `begun`, and call `end`."""
 
     def __init__(self, request: web.Request, headers: dict[str, str] | None = None) -> None:
         self._request = request

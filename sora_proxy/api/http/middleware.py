@@ -1,4 +1,5 @@
-"""The middleware of all requests: it sets an id, logs one line, checks access, and gives errors one shape."""
+"""The middleware of all requests: it gives each request an id and a line in the log, checks access, and gives all
+errors the same shape."""
 
 import re
 import secrets

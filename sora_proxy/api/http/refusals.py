@@ -63,7 +63,7 @@ REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
 
 
 def refusal_of(error: Exception) -> ClientError:
-    """The refusal that answers an error. Nothing was sent upstream, unless the error is a bug."""
+    """The refusal that answers an error. After any error that is not a bug, nothing has been sent upstream."""
     match error:
         case ClientError():
             return error

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from sora_proxy.api.http.slow_readers import written_in_time
 
-# Below this size, a write never waits for the reader: asyncio stops writers above 64 KiB.
+# Below this size, a write never waits for the reader: asyncio makes writers wait above 64 KiB.
 MAX_UNREAD_BYTES = 32 * 2**10
 
 DONE = b"data: [DONE]\n\n"
@@ -54,7 +54,7 @@ class EventStream:
         """Write bytes that are complete events or comments."""
         transport = self._request.transport
         if transport is not None and transport.get_write_buffer_size() + len(data) < MAX_UNREAD_BYTES:
-            await self._response.write(data)  # this write does not wait
+            await self._response.write(data)  # the buffer has room, so this write does not wait
         else:
             await written_in_time(self._request, self._response.write(data))
 

@@ -17,7 +17,8 @@ UNSET = BeforeValidator(lambda value: None if value in ("auto", "") else value)
 
 
 def _not_an_object(value: Any) -> Any:
-    """None for an object: in OpenAI's newer APIs, `moderation` can be an object, with options for texts only."""
+    """Replace an object by None: in OpenAI's newer APIs, `moderation` can be an object, whose options are for texts
+    only."""
     return None if isinstance(value, dict) else value
 
 

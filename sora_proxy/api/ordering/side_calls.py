@@ -50,7 +50,8 @@ UNTITLED = "Image"
 
 
 class SideCalls:
-    """Recognizes and answers side calls. `more` are beginnings of other side calls, which the operator configured."""
+    """Recognizes and answers side calls. `more` are the beginnings of further side calls, as configured by the
+    operator."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))
@@ -74,7 +75,8 @@ class SideCalls:
 
 
 def _answer(instruction: str, prompts: Sequence[str]) -> str:
-    """The answer in the form that the instruction demands: JSON if it contains a known key, else plain text."""
+    """The answer in the format that the instruction demands: JSON if the instruction contains a known key, else plain
+    text."""
     prompt = prompts[0] if prompts else ""
     wanted = instruction.rpartition(HISTORY)[0] or instruction
     title = _title(prompt)

@@ -84,7 +84,7 @@ async function onOrder(event) {
     const fields = { model: at("model").value, input: prompt };
     const response = await server.order(fields, pressed === at("change") ? changeable : null, () => turn.say(words.lost));
     if (response.status === "completed" && !response.output.some((item) => item.type === "image_generation_call")) {
-      return turn.end(textOf(response));  // a text instead of an image, which the server does not store
+      return turn.end(textOf(response));  // the answer is a text, which the server does not store
     }
     ids.push(generationId(response.id));
     history.replaceState(null, "", `#${ids.join(",")}`);

@@ -1,7 +1,7 @@
 // Calls the server's API. The client key is kept only in the memory of this module.
 
 const FIRST_PAUSE = 1000, LONGEST_PAUSE = 10_000;  // milliseconds to wait before connecting again
-const SILENCE = 60_000;  // milliseconds without data, not even heartbeats, after which a stream counts as dead
+const SILENCE = 60_000;  // milliseconds without any data, including heartbeats, after which a stream counts as dead
 const ENDINGS = new Set(["completed", "failed", "cancelled"]);
 
 /** The server answered with an error. `status` is the HTTP status. */

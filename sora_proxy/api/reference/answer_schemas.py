@@ -48,8 +48,8 @@ class Counts(Answer):
 
 
 class Usage(Counts):
-    """The counts that the back end reports. If it reports none, the numbers of words in the prompt and of images are
-    used, each at least 1."""
+    """The counts that the back end reports. If it reports none, the number of words in the prompt and the number of
+    images are used; each number is at least 1."""
 
     prompt_tokens: int
     completion_tokens: int

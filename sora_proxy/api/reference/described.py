@@ -15,9 +15,9 @@ H = TypeVar("H", bound=Callable[..., Any])
 class Description:
     """`body` is the type of the JSON body, `form` that of a form with images. `example` is a body that the route
     accepts after each `{name}` is replaced. A route with an example and without a `body` accepts any object. `query`
-    maps parameters to meanings. `answer` is the type of a successful answer, whose media type is one of `media`; with
-    `or_nothing`, an answer may also have status 204 and no body. `unavailable` is the type of an answer with status
-    503, if that contains more than an error."""
+    maps the names of query parameters to their descriptions. `answer` is the type of a successful answer, whose media
+    type is one of `media`; with `or_nothing`, an answer may also have status 204 and no body. `unavailable` is the type
+    of an answer with status 503, if that contains more than an error."""
 
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None

@@ -87,5 +87,5 @@ def operations_of(document: dict[str, Any]) -> list[Operation]:
 
 
 def _quoted(body: Any) -> str:
-    """A body as one word for a shell. The only variable in it is the admin key."""
+    """A body as one word for a shell. The shell expands no variable in it except `$ADMIN_KEY`."""
     return shlex.quote(json.dumps(body)).replace("$ADMIN_KEY", "'\"$ADMIN_KEY\"'")

@@ -21,12 +21,12 @@ class SessionsEnded(Answer):
 
 
 class KeyAnswer(Answer):
-    """An upstream key: its configuration and its state. `tasks` and the fields after it are missing if its back end is
-    not in use."""
+    """An upstream key: its configuration and its state. `tasks` and the fields after it are missing if the key's back
+    end is not in use."""
 
-    id: str = Field(description="The fingerprint of the first token of this key.")
+    id: str = Field(description="A fingerprint that was made when the key was added and never changes.")
     backend: str | None = Field(
-        description="The name of its back end; null if there are several and the key names none."
+        description="The name of the key's back end; null if there are several back ends and the key names none."
     )
     key: str = Field(description="The last four characters of the token.")
     name: str
@@ -37,7 +37,7 @@ class KeyAnswer(Answer):
     enabled: bool
     notes: str | None
     base_url: str | None
-    headers: dict[str, str] = Field(description="The names of its headers; every value is `…`.")
+    headers: dict[str, str] = Field(description="The names of the key's headers; every value is `…`.")
     models: list[str]
     region: str | None
     origin: str = Field(description="The source of the key, such as `file`, `environment` or `admin`.")
@@ -50,11 +50,11 @@ class KeyAnswer(Answer):
     until: float | None = Field(None, description=f"The end of the state, in {TIME}; null if it is unknown.")
     since: float | None = Field(None, description=f"When the state began, in {TIME}.")
     by: str | None = Field(None, description="The id of the generation that caused the state.")
-    tasks: int | None = Field(None, description="The number of its tasks at present.")
+    tasks: int | None = Field(None, description="The number of the key's tasks at present.")
     limit: int | None = Field(None, description="The configured or learned maximum number of tasks at once.")
     resting_models: dict[str, float | None] | None = Field(
         None,
-        description=f"The models for which the key can't be used now, each with the time when that ends, in {TIME}.",
+        description=f"The models for which the key can't be used now, each with the end of its cooldown, in {TIME}.",
     )
     way_out: str | None = Field(None, description="The name of the egress in use.")
 
@@ -121,9 +121,9 @@ class BackendAnswer(Answer):
     served_models: list[str]
     keys: int
     unfinished: int = Field(description="The number of orders that were sent and have not ended.")
-    waiting: int = Field(description="The number of orders that are waiting for one of its keys.")
+    waiting: int = Field(description="The number of orders that are waiting for one of the back end's keys.")
     why_not_listed: str | None = Field(
-        None, description="The reason why it did not list its models when this request asked for them."
+        None, description="The reason why the back end did not list its models when this request asked for them."
     )
 
 

@@ -31,7 +31,8 @@ class ApiDocument:
         return page(orjson.loads(self.document))
 
     def served_from(self, origin: str | None) -> bytes:
-        """The OpenAPI document for routes at `origin`; None: the routes are at the address of the document."""
+        """The OpenAPI document for routes at `origin`. If `origin` is None, the routes are at the address of the
+        document."""
         if origin is None:
             return self.document
         return orjson.dumps(orjson.loads(self.document) | {"servers": [{"url": origin}]})

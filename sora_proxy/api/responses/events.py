@@ -2,7 +2,8 @@
 
 Every event has a `sequence_number`. The events for the log's event N are numbered from 100 * N, and those before the
 log's first event from 0. So a stream that was cut after any event can be resumed later, even by another process.
-Previews are not in the log, so they are not sent again. They use numbers that belong to the log's event before them.
+Previews are not in the log, so they are not sent again. A preview's number is one of those reserved for the log's event
+that precedes the preview.
 """
 
 from collections.abc import Iterator
@@ -25,8 +26,8 @@ class ResponseEvents:
         self._objects = objects
         self._numbers = range(objects.generation.spec.n)
         self._after = after
-        # All the mutable state: the numbers of the log's last event, of the next event to make, and of the last event
-        # made; whether the `generating` events have been made.
+        # All the mutable state: the numbers of the log's last event, of the stream's next event, and of the stream's
+        # last event; whether the `generating` events have been made.
         self._log_number = 0
         self._next = 0
         self.last_number = max(after, 0)
@@ -74,7 +75,8 @@ class ResponseEvents:
         yield from self._event("response.completed", response=self._objects.completed(outcome))
 
     def cut(self, code: str, message: str) -> Iterator[Piece]:
-        """The end of a stream whose generation continues. It is not in the log, so it has the last event's number."""
+        """The end of a stream whose generation continues. The log does not contain this end, so it is sent under the
+        number of the last event."""
         fields = {"sequence_number": self.last_number, "code": code, "message": message, "param": None}
         return event_pieces("error", fields)
 

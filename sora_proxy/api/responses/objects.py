@@ -135,7 +135,7 @@ class ResponseObjects:
         return self.generation.id.removeprefix(GENERATION)
 
     def _tool(self) -> dict[str, Any]:
-        """The tool as requested, without a size that strict clients reject. The call has the actual size."""
+        """The tool as requested, without a size that strict clients reject. The tool call contains the actual size."""
         spec = self.generation.spec
         size = f"{spec.width}x{spec.height}"
         tool = {"type": "image_generation", "size": size if size in SIZES else UNKNOWN}
@@ -152,7 +152,8 @@ class ResponseObjects:
 
     def _made_by(self) -> dict[str, Any]:
         """The fields about the back end. They are not in the first events of a stream, because those events must be the
-        same when they are sent again. A cancelled response has no task id, because the id may arrive later.
+        same when they are sent again. A cancelled response never contains a task id, because the id may become known
+        only after the cancellation.
         """
         return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 

@@ -19,7 +19,7 @@ TOOL = "image_generation"
 
 
 def _messages(value: Any) -> Any:
-    """The messages of an input. A text is a user message; list items that are not messages are dropped."""
+    """The messages of an input. A text counts as a user message; list items that are not messages are dropped."""
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     if isinstance(value, list):

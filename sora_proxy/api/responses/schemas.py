@@ -23,8 +23,8 @@ class ResponseOutputDetails(Answer):
 
 
 class ResponseUsage(Counts):
-    """The counts that the back end reports. If it reports none, the numbers of words in the prompt and of images are
-    used, each at least 1."""
+    """The counts that the back end reports. If it reports none, the number of words in the prompt and the number of
+    images are used; each number is at least 1."""
 
     input_tokens: int
     input_tokens_details: ResponseTokenDetails

@@ -18,7 +18,8 @@ from sora_proxy.generation import Generation
 
 
 class ResponseStream:
-    """Streams a generation from its beginning, or resumes a stream that was cut, with identical content."""
+    """Streams a generation from its beginning, or resumes a stream that was cut. Except for previews, the events are
+    the same in both cases."""
 
     def __init__(self, request: web.Request, generation: Generation, origin: str, *, after: int = -1) -> None:
         self._request = request
@@ -43,8 +44,7 @@ class ResponseStream:
         return await self._stream.end(done=False)
 
     async def _send(self, events: Sequence[Event]) -> None:
-        """Send the stream's events for these events of the log, after a comment, which keeps the connection alive.
-
+        """Send a comment, which keeps the connection alive, and then the stream's events for these events of the log.
         Then send the newest previews, if the client wants them.
         """
         words = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
