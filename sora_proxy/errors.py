@@ -140,7 +140,7 @@ class QueueFull(SoraProxyError):
 
 
 class QueueTimeout(SoraProxyError):
-    """The order was never accepted by a back end."""
+    """The order has waited too long for a key. No back end accepted it."""
 
 
 class Rerouted(SoraProxyError):

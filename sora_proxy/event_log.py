@@ -52,7 +52,7 @@ class Image:
     url: str | None = None
 
     def link(self, origin: str) -> str:
-        """The address for clients: under this server's `origin`, or at the back end."""
+        """The address of the image for clients: under this server's `origin`, or at the back end."""
         return f"{origin}/images/{self.name}" if self.name else self.url or ""
 
 
@@ -122,7 +122,7 @@ def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
 
 
 class EventLog(Generic[E]):
-    """The events, numbered from 1. Any number of followers can read them, now or later, each at its own pace."""
+    """The events, numbered from 1. Any number of followers can read the events, now or later, each at its own pace."""
 
     def __init__(self, events: Iterable[E] = ()) -> None:
         # All the mutable state: the events, whether the log is closed, how many times it was nudged, and the
