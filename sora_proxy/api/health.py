@@ -1,4 +1,4 @@
-"""The health checks for orchestrators. They need no key, and call no back end."""
+"""The health checks for orchestrators, which need no key and call no back end."""
 
 import time
 

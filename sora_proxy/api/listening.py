@@ -23,8 +23,8 @@ SOCKET_MODE = 0o666  # any user may connect, as to a TCP port; the folder's perm
 
 
 class Listener:
-    """The sockets of the server's addresses. With port 0, the system chooses a port. It is the same for all addresses,
-    except for those at which it is already in use."""
+    """The sockets of the server's addresses. With port 0, the system chooses a port. This port is the same for all
+    addresses, except for those at which it is already in use."""
 
     def __init__(self, addresses: Sequence[str], port: int) -> None:
         self._addresses = addresses
@@ -68,7 +68,8 @@ class Listener:
 
 
 def _tcp_sockets(address: str, port: int, *, may_differ: bool) -> list[socket.socket]:
-    """The sockets for one address. A host name may need several, one for each of its IP addresses. Raises OSError."""
+    """The sockets for one address. A host name may need several sockets, one for each of its IP addresses. Raises
+    OSError."""
     found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     made, refusals = [], []
     for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):

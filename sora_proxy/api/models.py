@@ -1,4 +1,5 @@
-"""The routes for models. They answer from memory: clients list the models whenever they start, with a short timeout."""
+"""The routes for models. The answers come from memory, because clients list the models whenever they start, with a
+short timeout."""
 
 from typing import Any
 

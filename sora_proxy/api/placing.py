@@ -36,7 +36,8 @@ def model_for(request: web.Request, name: str | None) -> Model:
 
 
 async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit) -> Generation:
-    """Place an order. Returns its generation, or that of the earlier request that this request repeats.
+    """Place an order. Returns the order's generation. If the request repeats an earlier one, this is the earlier
+    generation.
 
     Images are stored only for a new order; `also` are functions that take part in the commit of the new order.
 

@@ -1,4 +1,4 @@
-"""Finds the reasons, if any, why a new order would not be accepted now. No back end is called for this."""
+"""Finds the reasons, if any, why a new order would not be accepted now. The check calls no back end."""
 
 import datetime as dt
 import time

@@ -1,5 +1,5 @@
-"""Puts a generation into words: its images as markdown, its progress and failures. Also counts the words of its prompt,
-and its images."""
+"""Puts a generation into words: its images as markdown, its progress and failures. This module also counts the words of
+the prompt, and the images."""
 
 from sora_proxy.event_log import Event, Image, Progress, Queued
 from sora_proxy.generation import NOT_MADE, Generation

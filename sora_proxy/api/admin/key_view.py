@@ -32,7 +32,7 @@ def unused_view(record: KeyRecord) -> dict[str, Any]:
 
 
 def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
-    """The fields of a key that is in use. `backend` is the name of its back end."""
+    """The fields of a key that is in use. `backend` is the name of the key's back end."""
     status = status_of(key, moment)
     return _configuration(record, backend) | {
         "state": status.state,

@@ -25,7 +25,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 
 class KeyAddition(UpstreamKey):
-    """A new key. `backend` is the name of its back end."""
+    """A new key. `backend` is the name of the key's back end."""
 
     backend: str | None = None
 

@@ -1,4 +1,5 @@
-"""Makes the chunks of a chat stream. They depend only on the generation's log, the options and the origin of links.
+"""Makes the chunks of a chat stream. The chunks depend only on the generation's log, the options and the origin of
+links.
 
 Every chunk has a `sequence_number`. The chunks of the log's event N are numbered from 10 * N, and the first chunk, with
 the role, is number 0. So a stream that was cut after any chunk can be resumed later, even by another process, without

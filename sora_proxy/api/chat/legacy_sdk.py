@@ -1,8 +1,10 @@
-"""Recognizes scripts that use openai-python 0.x or sora-api's route. They get every failure as finish_reason `error`.
+"""Recognizes scripts that use openai-python 0.x or sora-api's route. Every failure is reported to such scripts as the
+finish_reason `error`.
 
-Such scripts order with `ChatCompletion.create` and poll with `ChatCompletion.retrieve`, in a loop that ends only with
+The scripts order with `ChatCompletion.create` and poll with `ChatCompletion.retrieve`, in a loop that ends only with
 `stop` or `error`. They treat every other finish_reason as progress, and repeat the call after exceptions; so
-`content_filter` or a 404 would keep them in the loop for ever. Only this module decides which requests come from them.
+`content_filter` or a 404 would keep them in the loop for ever. Only this module decides which requests come from such
+scripts.
 """
 
 import re

@@ -1,7 +1,7 @@
 """`POST /v1/chat/completions`: accepts an order and answers with the images as markdown, with or without streaming.
 
 The handler turns the request into a `GenerationSpec`, gives it to the supervisor, and from then on only reads the log
-of its generation. The generation does not depend on the handler or its client.
+of its generation. The generation does not depend on the handler or on the client's connection.
 """
 
 import re
@@ -63,7 +63,8 @@ async def create(request: web.Request) -> web.StreamResponse:
 class _Order:
     """The parts of a request's body that are still needed after parsing; the body itself may be large.
 
-    If the request is a side call, `prompt` is the answer to it. `messages` is empty if the messages are not needed.
+    For a side call, `prompt` is not a prompt, but the text that answers the call. `messages` is empty if the messages
+    are not needed.
     """
 
     chat: ChatRequest

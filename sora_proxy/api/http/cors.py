@@ -1,4 +1,4 @@
-"""CORS: access for browser pages from other origins. It is denied unless `CORS_ORIGINS` lists the origin.
+"""CORS: access for browser pages from other origins. Access is denied unless `CORS_ORIGINS` lists the origin.
 
 Pages from other origins can never use the admin routes.
 """

@@ -1,4 +1,4 @@
-"""The headers in which reverse proxies describe a client. Only those of trusted proxies are used."""
+"""The headers in which reverse proxies describe a client. Only the headers of trusted proxies are used."""
 
 import ipaddress
 

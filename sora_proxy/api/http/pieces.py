@@ -37,7 +37,8 @@ def json_pieces(body: Any) -> Iterator[Piece]:
 
 
 def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
-    """A server-sent event, with its kind in the `event:` line and in `type`, since clients look in either place."""
+    """A server-sent event, with its kind in the `event:` line and in `type`, since some clients look for the kind in
+    the line, and others in the field `type`."""
     yield b"event: %b\ndata: " % kind.encode()
     yield from json_pieces({"type": kind, **fields})
     yield b"\n\n"

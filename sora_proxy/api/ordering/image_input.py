@@ -1,4 +1,5 @@
-"""The images that come with an order, as data URIs, addresses or uploads. They are checked and stored as files."""
+"""The images that come with an order, as data URIs, addresses or uploads. The images are checked, and stored as
+files."""
 
 import binascii
 from collections.abc import Sequence

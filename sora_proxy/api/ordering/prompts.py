@@ -120,7 +120,7 @@ def _piece(part: Any) -> tuple[str, str]:
 
 
 def _cut_data_uris(text: str) -> tuple[str, list[str]]:
-    """Separate a text from the data URIs in it. Older clients send their images in this way."""
+    """Separate a text from the data URIs in it. Older clients send their images as data URIs in a text."""
     words, uris, at = [], [], 0
     while (start := text.find(DATA_URI, at)) >= 0:
         end = DATA_URI_END.search(text, start)

@@ -1,4 +1,4 @@
-"""The fields of answers, for the document of the API. Tests compare them with real answers."""
+"""The fields of answers, for the document of the API. Tests compare these fields with real answers."""
 
 from typing import Annotated, Any, Literal
 

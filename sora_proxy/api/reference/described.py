@@ -31,7 +31,7 @@ class Description:
 
 
 def described(description: Description | None = None) -> Callable[[H], H]:
-    """Add a route to the document."""
+    """Add the route of the decorated handler to the API's document."""
 
     def note(handler: H) -> H:
         setattr(handler, NOTE, description or Description())

@@ -1,4 +1,4 @@
-"""The fields of answers for operators, for the document of the API. A test compares them with real answers."""
+"""The fields of answers for operators, for the document of the API. A test compares these fields with real answers."""
 
 from typing import Any, Literal
 
@@ -76,7 +76,8 @@ class KeyTest(Answer):
 
 
 class KeyOutcome(Answer):
-    """The outcome of a bulk action for one key. `works`, `code` and `reason` are those of a test."""
+    """The outcome of a bulk action for one key. `works`, `code` and `reason` are present only after the action
+    `test`."""
 
     id: str
     done: bool

@@ -55,7 +55,7 @@ class _Part:
 
 
 def page(document: dict[str, Any]) -> bytes:
-    """The whole page. `served_from` has to insert the origin of the server."""
+    """The whole page. It lacks the origin of the server, which `served_from` inserts."""
     info, types = document["info"], Types(document["components"]["schemas"])
     parts, title = _parts(document, types), escape(f"{info['title']} {info['version']}")
     return "\n".join(

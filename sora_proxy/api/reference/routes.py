@@ -16,8 +16,8 @@ from sora_proxy.blocking import Work
 
 
 class ApiDocument:
-    """The document as OpenAPI and as a page. Each is made on a thread when it is first requested, because that takes a
-    while."""
+    """The document as OpenAPI and as a page. Each of the two is made on a thread when it is first requested, because
+    making it takes a while."""
 
     def __init__(self, routes: Sequence[web.RouteDef], open_handlers: frozenset[object]) -> None:
         self._make = functools.partial(document, routes, open_handlers)

@@ -1,4 +1,4 @@
-"""Makes the events of a response's stream. Except for previews, they depend only on the generation's log.
+"""Makes the events of a response's stream. Except for previews, these events depend only on the generation's log.
 
 Every event has a `sequence_number`. The events for the log's event N are numbered from 100 * N, and those before the
 log's first event from 0. So a stream that was cut after any event can be resumed later, even by another process.

@@ -151,9 +151,9 @@ class ResponseObjects:
         return self.call(number, "failed") | error_object(failed.message, code=failed.code)
 
     def _made_by(self) -> dict[str, Any]:
-        """The fields about the back end. They are not in the first events of a stream, because those events must be the
-        same when they are sent again. A cancelled response never contains a task id, because the id may become known
-        only after the cancellation.
+        """The fields about the back end. The first events of a stream do not contain these fields, because those events
+        must be the same when they are sent again. A cancelled response never contains a task id, because the id may
+        become known only after the cancellation.
         """
         return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 

@@ -169,7 +169,8 @@ async def _copy_of_image(request: web.Request, response_id: str) -> Path:
 
 
 async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
-    """Answer with the response. With `wait`, first wait until it has ended, but not longer than the client does."""
+    """Answer with the response. With `wait`, first wait until the response has ended, but not longer than the client
+    does."""
     answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
         patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
