@@ -1,10 +1,13 @@
 """The command-line interface, which runs the server, or only the simulator."""
 
+import signal
 import sys
 
 if sys.platform == "win32":  # Windows lacks `resource`, imported below, and `fcntl`, imported elsewhere
     print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
     sys.exit(2)
+else:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # before the imports, which take a second; the server handles it later
 
 import argparse
 import asyncio
@@ -13,7 +16,6 @@ import functools
 import gc
 import os
 import resource
-import signal
 from collections.abc import Sequence
 
 import structlog
@@ -44,11 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("serve", help="run the server (the default)")
     simulator.add_arguments(commands.add_parser("simulator", help="run only the built-in simulator of back ends"))
     chosen = parser.parse_args(arguments)
-    return simulator.run(chosen) if chosen.command == "simulator" else _serve()
+    if chosen.command == "simulator":
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it ends when its terminal is closed
+        return simulator.run(chosen)
+    return _serve()
 
 
 def _serve() -> int:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # ignored until the server installs its handler
     try:
         settings = load_settings()
         _tune_process()

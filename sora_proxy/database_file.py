@@ -36,8 +36,7 @@ class DatabaseFile:
             raise ConfigurationError([f"DATA_DIR: {self.path.parent}: {error.strerror}"]) from None
         if self._last_start() and not self.path.exists():
             raise self._incomplete(f"{self.path}: the file is missing")
-        if self.path.exists():  # SQLite gives its log the permissions of the database
-            self.path.chmod(0o600)
+        self._make_private()
         if not self._log_is_readable():
             raise ConfigurationError(
                 [f"{self._log_path}: the file is damaged. Remove it to start without the last commits."]
@@ -57,7 +56,7 @@ class DatabaseFile:
         """Record in the lock file that the startup with this number has opened the database."""
         if self._lock is not None:
             os.pwrite(self._lock, f"{number}\n".encode(), 0)
-        self.path.chmod(0o600)
+        self._make_private()
         self._opened = self._identities()
 
     @property
@@ -72,6 +71,15 @@ class DatabaseFile:
         """Record a clean shutdown. The next startup then accepts any database, even an older copy."""
         if self._lock is not None and self.in_place:
             os.ftruncate(self._lock, 0)
+
+    def _make_private(self) -> None:
+        """Keep other users out of the database. SQLite gives its log the same permissions."""
+        try:
+            if self.path.exists():
+                self.path.chmod(0o600)
+        except OSError as error:
+            advice = "It must belong to the user who runs the server"
+            raise ConfigurationError([f"{self.path}: {error.strerror}. {advice}."]) from None
 
     def release(self) -> None:
         if self._lock is not None:

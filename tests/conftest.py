@@ -74,10 +74,10 @@ def _logs_go_to_pytest() -> None:
 def _servers_of_other_workers_are_not_noticed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give each worker a separate temporary folder. Servers use a file in this folder to notice that another server has
     the same upstream keys, and the keys of all tests have the same tokens."""
-    before = tempfile.tempdir
-    tempfile.tempdir = str(tmp_path_factory.getbasetemp())
-    yield
-    tempfile.tempdir = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
+        patch.setattr(tempfile, "tempdir", None)  # so that Python reads the variable again
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,31 +54,39 @@ class Listener:
 
     def _bind(self) -> None:
         with contextlib.ExitStack() as opened:
-            port = self._port
+            port, hosts = self._port, set[str]()
             for address in self._addresses:
                 with _explained(address, self._port):
                     if path := socket_path(address):
                         self._sockets.append((address, opened.enter_context(_unix_socket(path))))
                         continue
-                    sockets = _tcp_sockets(address, port, may_differ=not self._port)
+                    places = _places(address, port, without=hosts)
+                    sockets = _tcp_sockets(places, may_differ=not self._port)
+                hosts |= {place[0] for _, place in places}
                 for sock in sockets:
                     self._sockets.append((address, opened.enter_context(sock)))
                     port = port or sock.getsockname()[1]
             self._opened = opened.pop_all()
 
 
-def _tcp_sockets(address: str, port: int, *, may_differ: bool) -> list[socket.socket]:
+def _places(address: str, port: int, *, without: Collection[str]) -> list[tuple[int, Any]]:
+    """The family and the socket address of each IP address of a host, except those that are bound already: two names
+    may have one IP address in common. Raises OSError."""
+    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, place) for family, _, _, _, place in found if place[0] not in without))
+
+
+def _tcp_sockets(places: Sequence[tuple[int, Any]], *, may_differ: bool) -> list[socket.socket]:
     """The sockets for one address. A host name may need several sockets, one for each of its IP addresses. Raises
     OSError."""
-    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     made, refusals = [], []
-    for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):
+    for family, place in places:
         try:
             made.append(_tcp_socket(family, place, may_differ=may_differ))
         except OSError as error:
             refusals.append(error)
     # A machine without IPv6 may still resolve a host name to an IPv6 address.
-    if any(error.errno not in NOT_HERE for error in refusals) or not made:
+    if any(error.errno not in NOT_HERE for error in refusals) or (places and not made):
         for sock in made:
             sock.close()
         raise refusals[-1]

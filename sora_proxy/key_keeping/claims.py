@@ -7,10 +7,12 @@ detected.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -21,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_SECONDS = 60.0
 FILE_NAME = "sora_proxy.keys"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # services of systemd share it, although each has its own /tmp
 
 
 class KeyClaims:
@@ -34,17 +37,16 @@ class KeyClaims:
 
     async def run(self) -> None:
         """Claim the keys, and check once a minute for new keys and for keys that another process has released."""
-        try:
-            file = _open(Path(tempfile.gettempdir()) / FILE_NAME)
-        except OSError as error:  # another user may have created the file without access for others
-            log.debug("upstream keys not claimed", reason=error.strerror)
-            return
+        path = _folder() / FILE_NAME
         try:
             while True:
-                self._claim(file)
-                await asyncio.sleep(CHECK_INTERVAL_SECONDS)
-        finally:
-            os.close(file)
+                with _opened(path) as file:
+                    self._claimed.clear()
+                    while _is_at(path, file):  # another program may remove files that look unused
+                        self._claim(file)
+                        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+        except OSError as error:  # another user may have created the file without access for others
+            log.debug("upstream keys not claimed", reason=error.strerror)
 
     def _claim(self, file: int) -> None:
         enabled = [record for record in self._registry.records if record.config.enabled and record.config.token]
@@ -70,11 +72,29 @@ def _byte_of(token: str) -> int:
     return int.from_bytes(hashlib.sha256(token.encode()).digest()[:7])
 
 
-def _open(path: Path) -> int:
+def _folder() -> Path:
+    """The folder in which the processes of this host meet. TMPDIR chooses another one."""
+    in_memory = SHARED_MEMORY.is_dir() and "TMPDIR" not in os.environ
+    return SHARED_MEMORY if in_memory else Path(tempfile.gettempdir())
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(path, flags)
+        file = os.open(path, flags)
     except FileNotFoundError:
         file = os.open(path, flags | os.O_CREAT, 0o666)
         os.fchmod(file, 0o666)  # processes of other users need access, which the umask would deny
-        return file
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _is_at(path: Path, file: int) -> bool:
+    """Whether this path still leads to the opened file."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(file))
+    except FileNotFoundError:
+        return False

@@ -4,7 +4,9 @@ The file is read again when it changes, and never written. `imports.py` merges i
 """
 
 import asyncio
+import errno
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -28,6 +30,13 @@ FILE_CHECK_SECONDS = 2.0
 def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
     """The keys of an entry of BACKENDS. An entry without keys gets one key without a token."""
     return backend.keys or (UpstreamKey(name=backend.name),)
+
+
+def _content(path: Path) -> bytes:
+    """The content of a regular file, since reading a named pipe might never end. Raises OSError."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a folder has an error message of its own
+        raise OSError(errno.EINVAL, "Not a regular file")
+    return path.read_bytes()
 
 
 class _KeysFile(BaseModel):
@@ -67,7 +76,7 @@ class KeySource:
             return self._configured
         self._last_version = self._version()
         try:
-            keys = _KeysFile(keys=entries_in(self._path.read_bytes())).keys
+            keys = _KeysFile(keys=entries_in(_content(self._path))).keys
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not (self._named or self._path.is_symlink()):
                 return ()

@@ -1,5 +1,6 @@
 """The addresses on which the server listens, as API_HOST lists them: IP addresses, host names and unix sockets."""
 
+import contextlib
 import ipaddress
 import re
 from pathlib import Path
@@ -26,7 +27,18 @@ def plain_addresses(value: tuple[str, ...]) -> tuple[str, ...]:
     addresses = tuple(dict.fromkeys(re.sub(r"^\[(.*)\]$", r"\1", address) for address in value))
     if not addresses or not all(map(_is_valid, addresses)):
         raise ValueError("must be IP addresses, host names or unix:/PATH, comma-separated, without ports")
+    for every, version in (("0.0.0.0", 4), ("::", 6)):  # noqa: S104
+        contained = [each for each in addresses if each != every and _version(each) == version]
+        if every in addresses and contained:
+            raise ValueError(f"must not list {contained[0]} beside {every}, which contains it")
     return addresses
+
+
+def _version(address: str) -> int | None:
+    """The version of an IP address; None for a host name or a unix socket."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(address).version
+    return None
 
 
 def _is_valid(address: str) -> bool:
