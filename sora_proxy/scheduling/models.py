@@ -20,7 +20,7 @@ class Models(NamedTuple):
     excluded: frozenset[str] = frozenset()
 
     def serve(self, model: str | None) -> bool:
-        """Whether this model is in the set. None, the unknown model of an order, is in every set."""
+        """Whether this model is in the set. None stands for an unknown model, which is in every set."""
         if model is None:
             return True
         named = not self.names or model in self.names
