@@ -34,8 +34,8 @@ CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
 
 @dataclass(frozen=True, slots=True)
 class BackendRecord:
-    """A stored back end. `capabilities` are those that it last reported, even if it is down now; None if it has never
-    reported any."""
+    """A stored back end. `capabilities` are those that the back end last reported, even if it is down now; None if it
+    has never reported any."""
 
     config: BackendConfig
     origin: Origin
