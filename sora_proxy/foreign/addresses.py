@@ -46,7 +46,8 @@ def names_of(url: URL) -> set[str | None]:
 
 
 def joined_address(base_url: str, address: str) -> str | None:
-    """The `plain_address` of an address, which may be relative to `base_url`; None if the address can't be used.
+    """An address, which may be relative to `base_url`, in the form that `plain_address` returns; None if the address
+    can't be used.
 
     The spelling is kept, since a signature in the address may cover it.
     """
