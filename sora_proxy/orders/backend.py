@@ -39,7 +39,7 @@ from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
-MAX_SENDS = 3  # how many times an order that is lost each time is sent: a back end may charge for each attempt
+MAX_SENDS = 3  # an order that is lost again and again is sent this many times: a back end may charge for each attempt
 SEARCHABLE = (Identity.named, Identity.listed)
 
 

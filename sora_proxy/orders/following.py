@@ -23,7 +23,7 @@ Show = Callable[[Generation, Queued | Progress | Preview], Awaitable[None]]
 
 @contextmanager
 def limited_wait(generation: Generation, seconds: float) -> Iterator[None]:
-    """End the wait of clients if the block takes longer than `seconds`; the generation continues without them."""
+    """After `seconds` in the block, make all clients stop waiting. The generation itself continues."""
 
     def end_wait() -> None:
         log.warning("generation overdue", seconds=seconds)

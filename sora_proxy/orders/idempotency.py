@@ -25,7 +25,7 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.store import InSameCommit, generations
 from sora_proxy.spec import GenerationSpec
 
-JOIN_SECONDS = 600.0  # a repeated request without a key joins a generation that ended at most this long ago
+JOIN_SECONDS = 600.0  # a repeat without an Idempotency-Key joins a generation that ended at most this long ago
 MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 

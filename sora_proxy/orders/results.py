@@ -95,7 +95,7 @@ class Results:
         """
         asset = generation.state.results[index]
         key = self._key(generation, asset)
-        if key is None:  # the key was removed, and with it the egress for its images
+        if key is None:  # the key was removed, so the egress for its images is unknown
             return await self._link(asset, index, key)
         attempts = _Attempts()
         while True:

@@ -3,8 +3,8 @@
 An order is counted in the same commit as its intent, for the day of the intent. If the order would exceed a cap, this
 commit fails. So the caps are exact, however many orders are sent at the same time and whenever the process is killed.
 If a refusal or a search shows that nothing was registered, the commit that records this subtracts the images, and sets
-`intent_at` to None. Orders that may have been registered stay counted. A copy of the counts in memory is updated after
-each commit, so back ends whose cap is reached can be skipped before anything is written.
+`intent_at` to None. Orders that may have been registered stay counted. A copy of the counts is kept in memory and
+updated after each commit, so back ends whose cap is reached can be skipped before anything is written.
 """
 
 import datetime as dt
