@@ -83,7 +83,7 @@ class Egress(Circuit):
 
 
 class Egresses:
-    """All egresses, one for each proxy, and the choice of those that keys use."""
+    """All egresses, one for each proxy, and the operator's choice of egresses for the keys."""
 
     def __init__(self) -> None:
         # All the mutable state.

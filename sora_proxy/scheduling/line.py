@@ -24,9 +24,9 @@ G = TypeVar("G")
 class Place(Generic[G]):
     """The place of one generation's order in line. An order that returns after a refusal gets its old place.
 
-    `model` is the back end's own name for the order's model; None: any key can take the order. `number` grows with
-    each order that arrives. `position` counts from 1; `last_position` is the position that was reported last. `updated`
-    is set at every change.
+    `model` is the back end's own name for the order's model; None: any key can take the order. `number` grows with each
+    order that arrives. `position` counts from 1; `last_position` is the position that was reported last. `updated` is
+    set when the place gets a `grant` or a `refusal`, or when its position has changed noticeably.
     """
 
     client: str
@@ -38,7 +38,7 @@ class Place(Generic[G]):
     grant: G | None = None
     refusal: Exception | None = None
     waiting: bool = False
-    refused_since: float = math.inf  # the first refusal for reasons that the order did not cause
+    refused_since: float = math.inf  # the time of the first refusal that the order did not cause
     updated: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note_refusal(self, now: float) -> float:

@@ -2,7 +2,7 @@
 
 Each key has a share: the number of its grants, divided by its weight. The key with the lowest share is next. A key that
 could not serve for a while continues from the share of the others and does not catch up. Keys that serve the same
-models are a group; if no key is restricted to some models, there is one group. The cost of every step grows with the
+models form a group; if no key is restricted to some models, there is one group. The cost of every step grows with the
 number of groups and the logarithm of the number of keys, because a key is checked only when it changed, or when it can
 serve again. A key that is cooling down for a family of models is in two groups: it serves in the group of its other
 models now, and in the group of all its models once the cooldown has ended. So orders for the family still have a line
@@ -55,8 +55,8 @@ class Roster:
         # The groups of each key, and the moment from which it serves each of them.
         self._stages: dict[Key, Mapping[Models, float]] = {}
         self._number = 0
-        # The share of the key that served last, for each combination of groups that could serve, and the highest of
-        # these shares.
+        # For each combination of groups that could serve an order, the share of the key that served last; and the
+        # highest of these shares.
         self._shares: dict[tuple[Models, ...], float] = {}
         self._share = 0.0
 
