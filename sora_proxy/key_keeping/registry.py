@@ -38,7 +38,7 @@ Write = Callable[[sa.Connection], None]
 
 
 class KeyRegistry:
-    """The records of all keys. The redactor gets all their secrets, so that none is logged."""
+    """The records of all keys. The redactor gets the secrets of all keys, so that no secret is logged."""
 
     def __init__(self, database: Database, pools: KeyPools, redactor: Redactor) -> None:
         self._database = database
