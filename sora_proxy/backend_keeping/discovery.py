@@ -77,7 +77,8 @@ class Discovery:
             self._answered[backend.name] = backend.keys.now
 
     async def _is_due(self, backend: Backend) -> bool:
-        """Whether to ask a back end now. It is not asked while all its servers or egresses are cooling down."""
+        """Whether to ask a back end now. It is not asked while every key would use a server or an egress that is
+        cooling down."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
         if is_fresh and not await backend.upstream.may_have_changed():

@@ -1,6 +1,6 @@
 """Stores the back ends: the configuration of each, where it came from, and the last known capabilities.
 
-The keys are in another table. Functions that write are called within a transaction.
+The keys of back ends are in another table. Functions that write are called within a transaction.
 """
 
 from collections.abc import Iterable
