@@ -41,7 +41,8 @@ def is_public_host(host: str) -> bool:
 
 
 def names_of(url: URL) -> set[str | None]:
-    """The entries of an operator's list of hosts that would match a URL. An IPv6 address may be in brackets."""
+    """All entries that would match a URL if an operator's list of hosts contained them. An IPv6 address may be in
+    brackets."""
     return {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}
 
 
