@@ -31,9 +31,10 @@ class Keep(Protocol):
 
 
 class Discovery:
-    """Asks the back ends, with one key of each server. `keep` gets a back end's name and its capabilities.
+    """Asks each server of each back end, with one of the server's keys. `keep` is called with a back end's name and its
+    capabilities.
 
-    `explain` gets a back end's name and the reason why it did not answer, or None if it answered.
+    `explain` is called with a back end's name and the reason why the back end did not answer, or None if it answered.
     """
 
     def __init__(self, backends: Backends, keep: Keep, explain: Callable[[str, str | None], None]) -> None:
@@ -57,9 +58,10 @@ class Discovery:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def ask(self, backend: Backend) -> None:
-        """Ask a back end now. The models of a server that does not answer stay listed.
+        """Ask all servers of a back end for their capabilities now. The models of a server that does not answer stay
+        listed.
 
-        Raises the Fault of a server if no server answers, or StorageUnavailable.
+        Raises StorageUnavailable, or the Fault of one of the servers if none of them answers.
         """
         outcomes = await asyncio.gather(
             *(self._answer(backend, key) for key in _a_key_of_each_server(backend)), return_exceptions=True
@@ -75,7 +77,8 @@ class Discovery:
             self._answered[backend.name] = backend.keys.now
 
     async def _is_due(self, backend: Backend) -> bool:
-        """Whether to ask a back end now. It is not asked while all its servers or egresses are cooling down."""
+        """Whether to ask a back end now. It is not asked while every key would use a server or an egress that is
+        cooling down."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
         if is_fresh and not await backend.upstream.may_have_changed():
@@ -100,7 +103,8 @@ class Discovery:
             self._explain(backend.name, None)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
-        """The capabilities of one server. An unreachable server is reported, so orders use other servers at once."""
+        """The capabilities of one server. If the server can't be reached, this is reported to the pool, so that orders
+        use other servers at once."""
         account = backend.keys.account(key)
         try:
             return await backend.upstream.ask_capabilities(account)

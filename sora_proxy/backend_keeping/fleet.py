@@ -1,4 +1,5 @@
-"""Fleet: puts back ends into use and removes them. It creates their objects, and updates those that they share."""
+"""Fleet: puts back ends into use and removes them. It creates the objects of each back end, and updates the objects
+that all of them share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -69,7 +70,7 @@ class Fleet:
         return busy or any(generation.state.backend == name for generation in self._shared.unfinished())
 
     def built_in(self, name: str) -> Capabilities:
-        """The capabilities of a back end that are known without asking it."""
+        """The capabilities of a back end, as far as they are known without a call to it."""
         return self._shared.backends[name].upstream.capabilities
 
     def offer(self, records: Sequence[BackendRecord]) -> None:
@@ -83,12 +84,13 @@ class Fleet:
         self._shared.backends.changed()
 
     def check_models(self) -> None:
-        """Check that a back end serves the default model, and the model of each alias. Raises ConfigurationError."""
+        """Check that the default model, and the model of each alias, is served by at least one back end. Raises
+        ConfigurationError."""
         self._shared.models.check()
 
     def warn_of_missing_models(self) -> None:
-        """Log the default model, and the models of aliases, that no back end serves, for example because a back end has
-        dropped them."""
+        """Log a warning if no back end serves the default model or the model of an alias, for example because a back
+        end has dropped it."""
         try:
             self.check_models()
         except ConfigurationError as error:

@@ -1,6 +1,6 @@
 """Stores the back ends: the configuration of each, where it came from, and the last known capabilities.
 
-The keys are in another table. Functions that write are called within a transaction.
+The keys of back ends are in another table. Functions that write are called within a transaction.
 """
 
 from collections.abc import Iterable
@@ -34,8 +34,8 @@ CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
 
 @dataclass(frozen=True, slots=True)
 class BackendRecord:
-    """A stored back end. `capabilities` are those that it last reported, even if it is down now; None if it has never
-    reported any."""
+    """A stored back end. `capabilities` are those that the back end last reported, even if it is down now; None if it
+    has never reported any."""
 
     config: BackendConfig
     origin: Origin

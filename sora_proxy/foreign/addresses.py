@@ -41,12 +41,14 @@ def is_public_host(host: str) -> bool:
 
 
 def names_of(url: URL) -> set[str | None]:
-    """The entries of an operator's list of hosts that would match a URL. An IPv6 address may be in brackets."""
+    """All entries that would match a URL if an operator's list of hosts contained them. An IPv6 address may be in
+    brackets."""
     return {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}
 
 
 def joined_address(base_url: str, address: str) -> str | None:
-    """The `plain_address` of an address, which may be relative to `base_url`; None if the address can't be used.
+    """An address, which may be relative to `base_url`, in the form that `plain_address` returns; None if the address
+    can't be used.
 
     The spelling is kept, since a signature in the address may cover it.
     """

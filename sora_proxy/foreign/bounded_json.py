@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-MAX_VALUES = 250_000  # in a client's body; a value takes far more memory than its text
+MAX_VALUES = 250_000  # the limit for a client's body, because a value takes far more memory than its text
 
 
 class TooManyValues(ValueError):

@@ -29,7 +29,7 @@ class PublicHttp:
     """Sends requests to the hosts in `allowed` (`host` or `host:port`), and to public hosts if the address has one
     of the `public_schemes`.
 
-    `subject` stands for the address in error messages.
+    In error messages, `subject` is the name for the address, such as "the webhook's address".
     """
 
     def __init__(self, subject: str, allowed: Iterable[str], public_schemes: Iterable[str] = ("http", "https")) -> None:
@@ -39,7 +39,8 @@ class PublicHttp:
 
     @contextlib.asynccontextmanager
     async def request(self, method: str, address: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer from an http(s) address, to be read in the block. The whole call may take `TIMEOUT_SECONDS`.
+        """Yield the answer from an http(s) address, which must be read within the block. Sending the request and
+        reading the answer may take `TIMEOUT_SECONDS` together.
 
         Raises AddressRefused, even for errors while the answer is read.
         """
@@ -65,7 +66,7 @@ class PublicHttp:
         """
         try:
             url = URL(address)
-            _ = url.host, url.port  # the URL decodes these parts only when they are read
+            _ = url.host, url.port  # reading these parts is what shows whether they are valid
         except (ValueError, IndexError) as error:
             raise AddressRefused(f"{self._subject} is not valid") from error
         if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
@@ -95,7 +96,7 @@ def _not_public(subject: str) -> AddressRefused:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves a host name to public addresses. aiohttp connects only to these.
+    """Resolves a host name to public addresses. aiohttp connects only to the addresses that it returns.
 
     `refusal` returns the error for a host with an address that is not public.
     """

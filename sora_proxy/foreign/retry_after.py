@@ -9,8 +9,8 @@ MAX_WAIT_SECONDS = 86_400.0  # a longer wait must be in other units or come from
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The wait in seconds; None if the header can't be read. The header contains a number of seconds, or a date that is
-    compared with the sender's clock."""
+    """The wait in seconds; None if the header can't be read. The header contains a number of seconds, or a date. A date
+    is compared with the sender's clock, which the header `Date` shows."""
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value[:1].isdigit() else _moment(value) - _now_of(headers)

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 DAY_SECONDS = 86400.0
 CHECK_INTERVAL_SECONDS = 3600.0
-YEAR_10000 = 253402300800  # `datetime` can't represent this time or a later one
+YEAR_10000 = 253402300800  # `datetime` can't represent this time and later ones
 
 
 def expiry_of(token: str) -> float | None:

@@ -3,8 +3,9 @@
 An existing key is found by its current identity (`identity_of`), or by its first identity, whose fingerprint is its id.
 Otherwise it is found by its token at the same back end, for example after a move from API_KEYS to an entry of BACKENDS.
 The last imported entry is stored with the key, and an import applies only the differences from that entry. So an edit
-in the file takes effect, and an unchanged file does not undo a later change by an operator. A key whose entry is gone
-is disabled, not deleted: its tasks continue, its record stays, and it is enabled again when its entry returns.
+in the file takes effect, and an unchanged file does not undo a later change by an operator. A key whose entry was
+removed is disabled, not deleted: its tasks continue, its record stays, and it is enabled again when the entry is added
+again.
 """
 
 import time
@@ -50,13 +51,14 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 
 def _backend_of(backend: str) -> str:
-    """A key's back end. That of the older options counts as the entry `sora`, so its keys can move to that entry."""
+    """A key's back end. The back end of the older options counts as the entry `sora`, so its keys can move to that
+    entry."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
 
 def edited(config: C, before: C, entry: C) -> C:
-    """A configuration after an import. It gets the fields in which `entry` differs from `before`, the last imported
-    entry."""
+    """A configuration after an import: fields in which `entry` differs from the last imported entry, `before`, get the
+    values of `entry`."""
     fields = {name: getattr(entry, name) for name in type(config).model_fields}
     return config.model_copy(update={name: value for name, value in fields.items() if value != getattr(before, name)})
 

@@ -18,7 +18,7 @@ RETRY_SECONDS = 1.0
 
 
 class KeyMemories:
-    """Writes in the background. If a key changes several times, only its latest state is written."""
+    """Writes the states of keys in the background. If a key changes several times, only its latest state is written."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,13 +27,13 @@ class KeyMemories:
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, key: Key) -> None:
-        """Schedule the changed state of a key to be stored."""
+        """Note that the state of a key has changed and has to be stored."""
         self._changed.add(key)
         if self._writing is None or self._writing.done():
             self._writing = start_task(self._write_all(), name="key-memories", shared=True)
 
     async def close(self) -> None:
-        """Write the remaining states, unless the storage refuses them."""
+        """Try once more to write the states that are not stored yet."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])

@@ -38,7 +38,7 @@ Write = Callable[[sa.Connection], None]
 
 
 class KeyRegistry:
-    """The records of all keys. The redactor gets all their secrets, so that none is logged."""
+    """The records of all keys. The redactor gets the secrets of all keys, so that no secret is logged."""
 
     def __init__(self, database: Database, pools: KeyPools, redactor: Redactor) -> None:
         self._database = database
@@ -75,7 +75,7 @@ class KeyRegistry:
         await self.import_keys(entries, origin)
 
     def check_open(self) -> None:
-        """Check that an added key would be used. Raises SimulatorInUse."""
+        """Check that a key would be used if it were added. Raises SimulatorInUse."""
         if self.closed:
             raise SimulatorInUse(
                 "Keys can't be added now: this server returns simulator images, because neither a key nor a back"
@@ -131,7 +131,7 @@ class KeyRegistry:
         await uninterrupted(self._remove(key_id, actor))
 
     def find_by_identity(self, identity: str) -> KeyRecord | None:
-        """The key that has this identity now, or had it first; None if there is none."""
+        """The key whose current or first identity this is; None if there is no such key."""
         first = fingerprint(identity)
         return self._records.get(self._ids.get(identity, first))
 

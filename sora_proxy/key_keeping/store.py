@@ -83,8 +83,8 @@ def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
 
 
 def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]], T]) -> Iterator[T]:
-    """The results of `read` for the rows. An unreadable row is logged with its column `name`, and skipped, so that the
-    server can start."""
+    """Yield what `read` returns for each row. A row that can't be read is skipped, so that the server can start, and
+    logged with its column `name`."""
     while True:
         row = None
         try:

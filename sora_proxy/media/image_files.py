@@ -31,7 +31,7 @@ MAX_SCANS = 100  # a progressive JPEG has about ten scans, and decoding each of 
 # Cameras write one or two EXIF segments. Pillow copies all earlier segments again for each one, so reading many of them
 # takes minutes.
 MAX_EXIF_SEGMENTS = 20
-MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # starts a segment; other data may contain it by chance
+MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # these bytes start a segment; other data may contain them by chance
 MAX_MARKERS = 100_000  # Pillow's objects for the segments may take up twenty times the size of the file
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError)  # raised for damaged files, depending on the format
 
@@ -114,7 +114,8 @@ class Media:
         return await self._threads.run(Work.media, _store, upload, self._inputs)
 
     async def copy_image(self, name: str) -> Path:
-        """Copy a result to a new file for a reference image. `name` must match `IMAGE_NAME`.
+        """Copy a result, to use the copy as a reference image. Returns the path of the copy. `name` must match
+        `IMAGE_NAME`.
 
         Raises StorageUnavailable.
         """
@@ -260,7 +261,7 @@ def _format_of(path: Path) -> str:
         with Image.open(path, formats=list(FORMATS)) as image:
             pixels, found = image.width * image.height, image.format or ""
             if pixels <= MAX_PIXELS:
-                if found in ("JPEG", "GIF"):  # only decoding shows whether they are complete
+                if found in ("JPEG", "GIF"):  # only decoding shows whether the file is complete
                     image.draft("L", (1, 1))  # a JPEG is decoded at an eighth of its size
                     image.load()
                 else:

@@ -28,7 +28,8 @@ Changes = dict[str, tuple[Any, Any]]  # by field: the old and the new value, wit
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The author of a change: the admin key, a session, or a source of keys, with an address if there is one."""
+    """The author of a change: the admin key, a session, or a source of keys. `address` is the client's IP address; None
+    if the change did not come from a client."""
 
     who: str
     address: str | None = None

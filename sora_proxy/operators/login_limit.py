@@ -19,14 +19,14 @@ class LoginLimit:
     """Counts failed logins by address; all addresses in a /64 network of IPv6 count as one."""
 
     def __init__(self) -> None:
-        # All the mutable state: all failures, those of each address, and the addresses that have logged in. Both tables
-        # are bounded, and ordered by the last use.
+        # All the mutable state: all failures, the failures of each address, and the addresses that have logged in. Both
+        # dictionaries are bounded, and ordered by the last use.
         self._all = SlidingWindow(MAX_FAILURES)
         self._failed: dict[str, SlidingWindow] = {}
         self._trusted: dict[str, None] = {}
 
     def wait(self, address: str) -> int:
-        """Whole seconds until the next attempt from this address is allowed; 0: now."""
+        """Whole seconds until the next attempt from this address is allowed; 0 if it is allowed now."""
         network = _network(address)
         failed = self._failed.get(network)
         ready = failed.ready_at() if failed else -math.inf

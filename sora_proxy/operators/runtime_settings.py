@@ -56,7 +56,7 @@ class RuntimeSettings:
         for option, value in await self._database.read(_stored):
             try:
                 _check(option, value)
-            except InvalidOption as error:  # this version may not have the option, or may be stricter
+            except InvalidOption as error:  # this version may not know the option, or may not accept the stored value
                 log.warning("stored setting ignored", reason=str(error))
             else:
                 stored[option] = value

@@ -53,7 +53,7 @@ def _day(today: dt.date, ago: int) -> str:
 
 
 def _counter(old: Status, new: Status, *, begun: bool) -> str | None:
-    """The counter of a transition, if any. With `begun`, the back end has already made some of the images."""
+    """The counter of a transition, if any. `begun`: whether the back end has already made some of the images."""
     match old, new:
         case Status.submitting, Status.queued if begun:
             return "accepted"

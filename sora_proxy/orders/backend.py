@@ -2,7 +2,7 @@
 
 `work` carries out an order on a leased key, from the intent until the results are known. Each step starts from the
 state on disk, so the same code resumes orders after a restart. If the outcome of an order is unknown, the back end is
-searched for the order's task before the order is sent again. If the back end offers no search, the order is sent again
+searched for the order's task before the order is sent again. If the back end can't be searched, the order is sent again
 only if the operator chose that.
 """
 
@@ -39,7 +39,7 @@ from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
-MAX_SENDS = 3  # how many times an order is sent if it is lost each time: a back end may charge for each attempt
+MAX_SENDS = 3  # an order that is lost again and again is sent this many times: a back end may charge for each attempt
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
@@ -101,8 +101,8 @@ class Backend:
         return outage({key.server for key in self.keys.keys if key.in_service})
 
     def probe_servers(self) -> None:
-        """Make a free call to each server if no server can be reached. If orders are waiting, none is made, because the
-        orders themselves test the servers."""
+        """Make a free call to each server if no server can be reached. While orders are waiting, no calls are made,
+        because the orders themselves test the servers."""
         if self.outage and not self.keys.queue:
             by_server = {key.server: key for key in self.keys.keys if key.in_service and key.reachable(self.keys.now)}
             for key in by_server.values():
@@ -122,7 +122,8 @@ class Backend:
         return self._spending.refusal(self.name, images)
 
     async def work(self, generation: Generation, lease: Lease) -> None:
-        """Carry out as much of an order as one lease allows. Raises Fault or DailyCapReached."""
+        """Carry out an order on the leased key. If the order is split into single calls, only as many of them are sent
+        as the key has room for. Raises Fault or DailyCapReached."""
         if generation.status is Status.queued:
             await self._send(generation, lease)
         elif generation.status is Status.submitting:  # the previous process ended before it stored the outcome
@@ -135,7 +136,7 @@ class Backend:
                 await self._follow(generation, lease)
 
     async def images(self, generation: Generation, *, store: bool) -> list[Image]:
-        """The results of a finished task, as stored images or as links. Raises TaskFailed if none is usable."""
+        """The results of a finished task, as stored images or as links. Raises TaskFailed if no result is usable."""
         return await self._results.images(generation, store=store)
 
     async def cancel_task(self, generation: Generation) -> None:
@@ -172,7 +173,7 @@ class Backend:
         fields |= {"backend": self.name, "key_id": lease.key.id, "listed": listed}
         fields |= {"attempts": generation.state.attempts + calls, "intent_at": time.time()}
         await self._recorder.record(generation, generation.state.to(Status.submitting, **fields))
-        if generation.cancelled:  # by the client, while the intent was being written
+        if generation.cancelled:  # the client cancelled it while the intent was being written
             await self._recorder.requeue(generation)
         else:
             await uninterrupted(self._sending.send(Order(generation, lease, uploads)))
@@ -199,10 +200,8 @@ class Backend:
         return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
-        """Search for the task of an order whose outcome is unknown, and adopt it.
-
-        If no task is found, the order may be sent again.
-        """
+        """Search for the task of an order whose outcome is unknown, and continue with this task. If there is no such
+        task, the order may be sent again."""
         searchable = self.upstream.identity in SEARCHABLE
         if searchable and (task_id := await self._search(generation, lease)):
             log.info("order found at the back end", key=lease.key.alias)

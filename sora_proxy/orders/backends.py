@@ -84,12 +84,13 @@ class Backends:
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
     def changed(self) -> None:
-        """Wake the orders that are waiting for a back end that supports them, because the back ends have changed."""
+        """Wake the orders that are waiting for a back end that supports them. Called whenever the back ends have
+        changed."""
         self._next_change.set()
         self._next_change = asyncio.Event()
 
     async def until_served(self, spec: GenerationSpec) -> None:
-        """Wait until a back end supports an order. Raises NoUpstreamKey if that takes too long."""
+        """Wait until a back end supports an order. Raises NoUpstreamKey after `max_wait` seconds."""
         if self.serving(spec):
             return
         log.info("order waiting for a back end", model=spec.model, seconds=self._max_wait)
@@ -101,7 +102,7 @@ class Backends:
             raise NoUpstreamKey("No back end serves this model any longer.") from None
 
     def own_name(self, backend: str, spec: GenerationSpec) -> str | None:
-        """A back end's own name for the model of an order; None if it does not support the order."""
+        """A back end's own name for the model of an order; None if the back end does not support the order."""
         route = self._routes(spec).get(backend)
         return route.model if route else None
 
@@ -163,8 +164,8 @@ class Waiting:
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
         """Wait for a key; `on_wait` is called with each new position in line. Raises NoUpstreamKey if no usable key is
-        left, DailyCapReached if a daily cap is one of the reasons for that, or the fault with which all back ends
-        refused the order."""
+        left, or DailyCapReached if a daily cap is one of the reasons for that. If all back ends refused the order,
+        raises the error of one of them."""
         while True:
             if self._generation.state.backend is None:
                 await self._backends.until_served(self._generation.spec)
@@ -196,6 +197,6 @@ class Waiting:
 
 
 def _capped(backends: Collection[Backend], images: int) -> dict[str, DailyCapReached]:
-    """The error for each back end whose daily cap leaves no room for this many images, by the back end's name."""
+    """The names of the back ends whose daily caps leave no room for this many images, each with the error to raise."""
     refusals = {backend.name: backend.cap_reached(images) for backend in backends}
     return {name: refusal for name, refusal in refusals.items() if refusal is not None}

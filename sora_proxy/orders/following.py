@@ -1,4 +1,4 @@
-"""Following: waits until the upstream task of an accepted order has ended, and shows the progress meanwhile."""
+"""Following: waits until the upstream task of an accepted order has ended, and shows its progress to clients."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -17,13 +17,13 @@ log = structlog.get_logger(__name__)
 
 MAX_EMPTY_POLLS = 3  # a task fails when this many polls have shown it as succeeded, but without a result
 
-Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # the snapshots of a task, given the task's key and id
+Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # takes a task's key and id, and yields its snapshots
 Show = Callable[[Generation, Queued | Progress | Preview], Awaitable[None]]
 
 
 @contextmanager
 def limited_wait(generation: Generation, seconds: float) -> Iterator[None]:
-    """End the wait of clients if the block takes longer than `seconds`; the generation continues without them."""
+    """After `seconds` in the block, make all clients stop waiting. The generation itself continues."""
 
     def end_wait() -> None:
         log.warning("generation overdue", seconds=seconds)
@@ -46,7 +46,8 @@ class Following:
         self._longest = longest
 
     async def results(self, generation: Generation, lease: Lease, show: Show) -> tuple[Asset, ...]:
-        """The results of a generation's task; `show` gets the progress. Raises the Fault that ended the task."""
+        """Wait for the results of a generation's task; `show` is called with its progress. Raises Fault if there are no
+        results."""
         try:
             async with asyncio.timeout(self._longest):
                 return await self._watch(generation, lease, show)

@@ -25,7 +25,7 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.store import InSameCommit, generations
 from sora_proxy.spec import GenerationSpec
 
-JOIN_SECONDS = 600.0  # a repeated request without a key joins a generation that ended at most this long ago
+JOIN_SECONDS = 600.0  # a repeat without an Idempotency-Key joins a generation that ended at most this long ago
 MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 
@@ -65,7 +65,8 @@ def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: 
     The files are read and hashed, so this must be called on a thread if the images are large.
     """
     sources = [_source(image) for image in images]
-    # A single reference image, or null, is hashed as in older versions, because the database contains their digests.
+    # One reference image, or none, is hashed as in older versions, because the database contains digests that older
+    # versions stored.
     order = [spec.ordered(), sources if len(sources) > 1 else next(iter(sources), None)]
     if mask is not None:
         order.append(_source(mask))
@@ -91,13 +92,14 @@ class Idempotency:
         self._refused: dict[tuple[str, str], None] = {}
 
     def turn(self, claim: Claim) -> AbstractAsyncContextManager[None]:
-        """A lock under which requests that may be equal run one after another, so that later ones find the first."""
+        """A lock under which requests that may be equal run one after another, so that the later requests find the
+        first one."""
         if not claim.may_repeat:
             return contextlib.nullcontext()
         return self._turns.setdefault((claim.client, claim.key or claim.digest), asyncio.Lock())
 
     def refused(self, claim: Claim) -> None:
-        """Note that a request was refused, so that repeating it makes a new order and does not join an older one."""
+        """Note that a request was refused, so that repeating it creates a new order instead of joining an older one."""
         self._refused[claim.client, claim.digest] = None
         if len(self._refused) > MAX_REFUSALS:
             del self._refused[next(iter(self._refused))]

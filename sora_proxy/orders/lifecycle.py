@@ -111,12 +111,12 @@ class Lifecycle:
             try:
                 async with lease:
                     await backend.work(generation, lease)
-                deadline = loop.time() + self._policy.queue_timeout  # for the remaining single calls
+                deadline = loop.time() + self._policy.queue_timeout  # the remaining single calls may wait as long again
             except DailyCapReached as error:  # the cap was reached after the order entered the line
                 log.debug("back end skipped, daily cap reached", backend=backend.name, reason=str(error))
             except TRANSIENT_FAULTS as fault:
-                # The pool handles keys that are full, cooling down or rejected. After any other refusal, the order is
-                # offered again only for a limited time.
+                # A KeyFault concerns only the key, and the pool does not use this key until it can serve again. After a
+                # fault of another kind, the order is offered to the same back end only for a limited time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.note_refusal(backend, loop.time())
                 # Only an order that was certainly not accepted may be sent again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
@@ -130,7 +130,8 @@ class Lifecycle:
                 if generation.status is Status.submitting:
                     await self._recorder.requeue(generation)
                 if isinstance(fault, UpstreamUnavailable) and not isinstance(fault, ServerUnreachable):
-                    # The cause may be the order itself, which must not make all keys cool down, one after another.
+                    # The order itself may be the cause. Without this pause, it would make all keys cool down, one after
+                    # another.
                     await asyncio.sleep(min(max(seconds, MIN_BACK_OFF_SECONDS), MAX_BACK_OFF_SECONDS))
 
     async def _lease(self, generation: Generation, waiting: Waiting, deadline: float) -> tuple[Backend, Lease]:
@@ -159,7 +160,7 @@ class Lifecycle:
         missing = [Missing(number, call.error.code, call.error.message) for number, call in calls if call.error]
         done = generation.state.to(Status.completed)
         await self._recorder.record(generation, done, *images, *missing, Completed())
-        if generation.cancelled:  # by the client, while the images were being fetched
+        if generation.cancelled:  # the client cancelled it while the images were being fetched
             for image in images:
                 if image.name:
                     await self._media.discard(self._media.image_path(image.name))

@@ -1,10 +1,11 @@
 """LostOrders: searches the back end for orders whose answer never arrived, to learn whether it registered them.
 
-A back end with named tasks is asked for the id that this server gave the order. A back end with listed tasks does not
-know this id, so the search reads the account's list of tasks. At a back end of this kind, a key has at most one open
-intent, and the task ids of all other generations are on disk. So if the list contains another task with the order's
-prompt, that task belongs to the order. If the list contains no prompts, the order's task is the only one that was not
-listed before the intent. The search uses no clock, because a wrong clock could cause an order to be sent twice.
+A back end whose tasks are named by this server is asked for the id that this server gave the order. A back end that
+only lists its tasks does not know this id, so the search reads the account's list of tasks. At a back end of this kind,
+a key has at most one open intent, and the task ids of all other generations are on disk. So a listed task that has the
+order's prompt and belongs to no other generation is the order's task. If the back end's list does not show prompts, it
+is compared with the list from before the intent was written: the order's task is the only new one. The search uses no
+clock, because a wrong clock could cause an order to be sent twice.
 """
 
 import asyncio
@@ -36,7 +37,8 @@ class LostOrders:
         self._settle_time = settle_time
 
     async def listed_before(self, key: Key) -> tuple[str, ...] | None:
-        """The ids of a key's tasks before an order is sent; None if a search for the order does not need them.
+        """The ids of the tasks that a key has before an order is sent; None if a search for the order would not need
+        them.
 
         This makes an additional call, unless it is known that the back end's lists contain prompts. If it raises Fault,
         the order has not been sent.
@@ -44,7 +46,7 @@ class LostOrders:
         if self.upstream.identity is not Identity.listed:
             return None
         has_prompts = self.upstream.names_tasks
-        if has_prompts is None:  # no list has been read since startup: assume that lists are as they were before
+        if has_prompts is None:  # no list has been read since startup: rely on what an earlier process learned
             with contextlib.suppress(StorageUnavailable):
                 has_prompts = await self._store.lists_lacked_prompts() is False
         if has_prompts:
@@ -53,7 +55,7 @@ class LostOrders:
         return None if self.upstream.names_tasks else tuple(row.task_id for row in rows)
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
-        """The id of the order's upstream task; None if enough good polls, over a long enough time, did not show it.
+        """The id of the order's upstream task; None if it did not appear in enough good polls over a long enough time.
 
         Raises SubmissionUnknown if the list does not show which task belongs to the order.
         """
@@ -76,7 +78,8 @@ class LostOrders:
             await asyncio.sleep(max(self._settle_time / (MIN_GOOD_POLLS + 1), 0.05))
 
     async def _poll_once(self, generation: Generation, lease: Lease) -> tuple[str | None, bool]:
-        """The id of the order's task, or None if the back end does not show it, and whether this poll is conclusive.
+        """First, the id of the order's task, or None if the poll did not show it; second, whether the poll is
+        conclusive.
 
         Raises Fault or StorageUnavailable.
         """

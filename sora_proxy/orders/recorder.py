@@ -38,7 +38,8 @@ async def retry_until_stored(write: Callable[[], Awaitable[T]]) -> T:
 
 
 class Recorder:
-    """Commits the steps of generations. Each method returns once its step is on disk, as the next step requires."""
+    """Commits the steps of generations. Each method returns only after its step is on disk, so the caller can begin the
+    next step at once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -48,7 +49,8 @@ class Recorder:
         await retry_until_stored(lambda: self._store.record(generation, state, *events))
 
     async def show(self, generation: Generation, event: Queued | Progress | Preview) -> None:
-        """Add an event to the log unless it repeats the last one. Progress never decreases; previews stay in memory."""
+        """Add an event to the log unless it repeats the last one. Progress never decreases; previews are kept only in
+        memory."""
         last = generation.log.last
         if isinstance(event, Progress):
             event = _plausible(event)
@@ -85,7 +87,7 @@ class Recorder:
         await self.record(generation, generation.state.to(Status.failed, **undone), failed)
 
     async def give_up(self, generation: Generation, failed: Failed) -> None:
-        """Give up the missing images of a generation, which ends with the images that single calls have made so far."""
+        """Give up the missing images of a generation. It ends with the images that single calls have made so far."""
         state = generation.state
         calls = tuple(call if call.done else replace(call, error=failed) for call in state.calls)
         key_id = state.key_id or next(asset.key_id for asset in state.results.values())

@@ -18,8 +18,8 @@ from sora_proxy.upstream import Upstream
 
 log = structlog.get_logger(__name__)
 
-MAX_FETCHES = 3  # attempts to fetch an image that is damaged or gone
-PATIENCE_SECONDS = 60.0  # how long fetches from a failing back end are repeated: restarting it takes half a minute
+MAX_FETCHES = 3  # an image that is damaged or gone is fetched this many times
+PATIENCE_SECONDS = 60.0  # how long fetches from a failing back end are repeated: a restart takes half a minute
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 16.0  # the pause before an image is fetched again
 UNREADABLE = "The images from the back end can't be fetched or read."
 REFUSED = "The images from the back end are at addresses that are not allowed."
@@ -34,10 +34,8 @@ class Results:
         self._media = media
 
     async def images(self, generation: Generation, *, store: bool) -> list[Image]:
-        """The usable results as stored images or as links, at most as many as were requested.
-
-        The results are fetched at the same time. Raises TaskFailed if none is usable.
-        """
+        """The usable results as stored images or as links, at most as many as were requested. All results are fetched
+        at the same time. Raises TaskFailed if no result is usable."""
         wanted = [index for index in generation.state.results if index < generation.spec.n]
         found = await asyncio.gather(*(self._image(generation, index, store=store) for index in wanted))
         images = [each for each in found if isinstance(each, Image)]
@@ -62,7 +60,8 @@ class Results:
             return UNREADABLE
 
     async def _from_file(self, generation: Generation, index: int) -> Image | str:
-        """Store a result that arrived as bytes. It can't be fetched again, so this waits while the disk is full."""
+        """Store a result that arrived as bytes. Since it can't be fetched again, this method waits while the disk is
+        full."""
         spec, file = generation.spec, generation.state.results[index].file or ""
         try:
             name = await retry_until_stored(lambda: self._media.keep_stored(file, spec.format, spec.compression))
@@ -96,7 +95,7 @@ class Results:
         """
         asset = generation.state.results[index]
         key = self._key(generation, asset)
-        if key is None:  # the key was removed, and with it the egress for its images
+        if key is None:  # the key was removed, so the egress for its images is unknown
             return await self._link(asset, index, key)
         attempts = _Attempts()
         while True:
@@ -161,8 +160,9 @@ def _is_trouble(error: Exception) -> bool:
 
 
 async def _still_wanted(generation: Generation, seconds: float) -> bool:
-    """Wait for this many seconds, or until the order is cancelled. Returns whether its images are still wanted."""
-    if generation.overdue:  # the log is already closed, so the wait below ends at once
+    """Wait for this many seconds, or until the order is cancelled. Returns whether the order's images are still
+    wanted."""
+    if generation.overdue:  # the log has already ended, so the code below does not wait
         await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -171,7 +171,8 @@ async def _still_wanted(generation: Generation, seconds: float) -> bool:
 
 
 def _relisted(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:
-    """A result as it is listed now: found by its id, or by its place if the number of results has not changed."""
+    """The current listing of a result. It is found by its id or, if the number of results has not changed, by its
+    index."""
     wanted = before[index].id
     if wanted is not None:
         return next((asset for asset in now if asset.id == wanted), None)

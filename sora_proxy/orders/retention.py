@@ -1,4 +1,5 @@
-"""Retention: deletes generations, in the background if they are beyond the bounds, at once if a client requests it.
+"""Retention: deletes generations. Those beyond the bounds are deleted in the background, and a client can have one
+deleted at once.
 
 Rows are deleted before files, because an image is served only while its name is in the database. The names of these
 files are kept in a table until the files are deleted, so that a crash in between leaves no file behind.
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 DAY = 86400.0
 SWEEP_INTERVAL = 600.0
-MAX_TASKS_KEPT = 1000  # for each key, this many of its newest tasks are kept
+MAX_TASKS_KEPT = 1000  # this many of each key's newest tasks are kept
 BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small batches, so that other writes do not have to wait long
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))

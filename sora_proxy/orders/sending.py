@@ -1,10 +1,10 @@
 """Sending: sends an order whose intent is on disk, and records the answer.
 
 Most orders are sent as one call. Some synchronous back ends make only one image in each call. An order for several
-images is then split into single calls, which are sent at the same time, as many as its key has room for. Each call has
-its own intent, and its outcome is stored as soon as it arrives. So after a crash the images that had arrived are not
-lost, and only the calls that were under way have an unknown outcome. Calls that the back end did not accept are sent
-later, with any free key of the same back end.
+images is then split into single calls, and as many of them as its key has room for are sent at the same time. Each call
+has its own intent, and its outcome is stored as soon as it arrives. So after a crash the images that had arrived are
+not lost, and only the calls that were under way have an unknown outcome. Calls that the back end did not accept are
+sent later, with any free key of the same back end.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import InputImage, Made, Submission, Upstream
 from sora_proxy.upstream.usage import added
 
-MAX_VARIED_SEED = 2**62  # larger seeds are sent unchanged, because models differ in the largest seed that they accept
+MAX_VARIED_SEED = 2**62  # seeds from this one on are sent unchanged, because the model might not accept larger ones
 
 log = structlog.get_logger(__name__)
 
@@ -113,8 +113,8 @@ class Sending:
             await self._recorder.record(order.generation, replace(state, calls=calls, usage=added(state.usage, usage)))
 
     async def _end_batch(self, batch: _Batch) -> None:
-        """Record the outcome of a batch. Raises the last of the faults with which calls were refused or, if all calls
-        failed, the fault of the order."""
+        """Record the outcome of a batch. If calls were refused, raises the last of their faults. If all calls failed,
+        raises the fault of the order."""
         generation, lease, state = batch.order.generation, batch.order.lease, batch.order.generation.state
         unknown = any(call.under_way for call in state.calls)
         lease.narrow(len(batch.faults))
@@ -137,7 +137,7 @@ class Sending:
         await self._continue(generation)
 
     async def _continue(self, generation: Generation) -> None:
-        """Queue the calls that remain; if all are done, save the images. Raises Fault if there is no image."""
+        """Queue the calls that remain. If all calls are done, save the images. Raises Fault if there is no image."""
         state = generation.state
         if not all(call.done for call in state.calls):
             await self._recorder.requeue(generation)

@@ -1,10 +1,10 @@
 """Spending: counts the images ordered from each back end per UTC day, and enforces the daily caps.
 
-An order is counted in the commit of its intent, on the day of the intent. If the order would exceed a cap, the commit
-fails. So the caps are exact, however many orders are sent at the same time and whenever the process is killed. If a
-refusal or a search shows that nothing was registered, the commit that records this subtracts the images, and sets
-`intent_at` to None. Orders that may have been registered stay counted. A copy of the counts in memory is updated after
-each commit, so back ends whose cap is reached can be skipped before anything is written.
+An order is counted in the same commit as its intent, for the day of the intent. If the order would exceed a cap, this
+commit fails. So the caps are exact, however many orders are sent at the same time and whenever the process is killed.
+If a refusal or a search shows that nothing was registered, the commit that records this subtracts the images, and sets
+`intent_at` to None. Orders that may have been registered stay counted. A copy of the counts is kept in memory and
+updated after each commit, so back ends whose cap is reached can be skipped before anything is written.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from sora_proxy.generation import State, Status, Step
 
 log = structlog.get_logger(__name__)
 
-DAYS_KEPT = 3  # more than one, because a clock may be set back, and counts are subtracted on the day of the intent
+DAYS_KEPT = 3  # more than one, because a clock may be set back, and images may be subtracted from an earlier day
 NOT_ACCEPTED = (Status.submitting, Status.unknown)
 
 spending = sa.Table(
@@ -38,7 +38,7 @@ ORDERED = sa.select(spending.c.backend, spending.c.images).where(spending.c.day 
 ADD = (
     spending.update()
     .where(spending.c.backend == sa.bindparam("at_backend"), spending.c.day == sa.bindparam("on_day"))
-    .where(spending.c.images + sa.bindparam("more") >= 0)  # orders that older versions sent were never counted
+    .where(spending.c.images + sa.bindparam("more") >= 0)  # orders sent by older versions were not counted
     .values(images=spending.c.images + sa.bindparam("more"))
 )
 PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
@@ -133,7 +133,7 @@ class Spending:
         return refusal
 
     def count(self, connection: sa.Connection, step: Step) -> None:
-        """Count a step in the step's transaction. Raises DailyCapReached, and thereby undoes the whole step."""
+        """Count a step in the step's transaction. Raises DailyCapReached, which undoes the whole step."""
         if (change := change_of(step)) is None:
             return
         if change.images > 0 and self.caps.bind(change.backend):

@@ -1,4 +1,4 @@
-"""Store: generations, their events and the names of their images, in the database."""
+"""Store: keeps generations, their events and the names of their images in the database."""
 
 import asyncio
 import functools
@@ -54,7 +54,7 @@ events = sa.Table(
     sa.Column("fields", sa.JSON, nullable=False),
 )
 images = sa.Table(
-    "pictures",  # the first version's word for images
+    "pictures",  # the first version called images "pictures"
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("generation_id", sa.Text, nullable=False, index=True),
@@ -63,7 +63,7 @@ images = sa.Table(
 COLUMNS = tuple(field.name for field in fields(State))
 
 
-@functools.cache  # because building a statement takes longer than executing it
+@functools.cache  # cached, because building a statement takes longer than executing it
 def _change_of(columns: tuple[str, ...]) -> sa.Update:
     values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
     return generations.update().where(generations.c.id == sa.bindparam("which")).values(values)
@@ -152,7 +152,8 @@ class Store:
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # The commit continues on its thread. The log in memory must not fall behind the database, so this waits.
+            # The commit continues on its thread. Wait for it, because the log in memory must not fall behind the
+            # database.
             await finished(writing)
             raise
         finally:
@@ -160,7 +161,7 @@ class Store:
                 generation.state = state
                 generation.log.append(*new)
                 if step.ends or state.status is not step.old.status:
-                    generation.previews.clear()  # the images are finished, will be made again, or are unwanted
+                    generation.previews.clear()  # their images are finished, will be made again, or are unwanted
                 for follow in self._followers:
                     follow(step)
 

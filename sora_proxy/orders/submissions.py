@@ -44,7 +44,7 @@ def note(connection: sa.Connection, step: Step) -> None:
         connection.execute(submissions.insert(), [row | {"attempt": attempt} for attempt in attempts])
         connection.execute(PRUNE, {"before": now - MAX_AGE_SECONDS})
     elif old.status is Status.submitting:
-        before = old.attempts - max(len(old.calls), 1)  # this may include some earlier single calls
+        before = old.attempts - max(len(old.calls), 1)  # some earlier single calls may be updated, too
         connection.execute(SEEN, {"which": generation_id, "before": before, "now": now})
 
 

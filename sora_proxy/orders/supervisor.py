@@ -88,7 +88,7 @@ class Supervisor:
             return live
         stored = await self._store.find(generation_id, client)
         if stored is not None:
-            stored.log.close()  # this process will not add events to it
+            stored.log.close()  # no events will be added in this process
         return stored
 
     async def cancel(self, generation: Generation) -> None:

@@ -96,7 +96,7 @@ class TaskWatcher:
     async def follow(self, key: Key, task_id: str) -> AsyncGenerator[Snapshot, None]:
         """Yield a snapshot of a task whenever it changes, until the caller stops.
 
-        Raises TaskLost if the back end lost the task, KeyRejected if it has rejected the key for too long.
+        Raises TaskLost if the back end lost the task, or KeyRejected if the back end has rejected the key for too long.
         """
         watch = _Watch(self._keys.now)
         self._watched[key][task_id] = watch
@@ -162,7 +162,7 @@ class TaskWatcher:
             snapshots = await self.upstream.poll(list(polled), account, deep=deep)
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
-            if isinstance(fault, KeyRejected):  # the next poll may succeed, and the key's tasks depend on it
+            if isinstance(fault, KeyRejected):  # only this key can poll its tasks, and the next poll may succeed
                 self._keys.suspect(key, fault)
             else:
                 self._keys.report(key, fault)
@@ -206,11 +206,9 @@ def _pause_after(fault: Fault, failures: int, interval: float) -> float:
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:
-    """Seconds until the next poll. The interval is extended to less than twice its length, so that it ends just after
-    the expected end of a task.
-
-    Expected ends that are close together share one poll, after the last of them.
-    """
+    """Seconds until the next poll. The interval may be extended, to less than twice its length, so that it ends just
+    after the expected end of a task. If several tasks are expected to end at almost the same time, one poll follows the
+    last of these ends."""
     ends = sorted(watch.ends_at for watch in watched if watch.ends_at is not None and watch.ends_at > now)
     if not ends:
         return interval

@@ -67,7 +67,7 @@ class Servers(dict[str | None, Circuit]):
 
 
 def outage(servers: Collection[Circuit]) -> Incident | None:
-    """Why the servers can't be reached, and since when; None if one of them worked or was not tried."""
+    """Why the servers can't be reached, and since when; None if at least one of them works or has not been tried."""
     faults = [server.cooldown.why for server in servers if server.cooldown.why]
     if not faults or len(faults) < len(servers):
         return None
@@ -83,7 +83,7 @@ class Egress(Circuit):
 
 
 class Egresses:
-    """All egresses, one for each proxy, and the choice of those that keys use."""
+    """All egresses, one for each proxy, and the operator's choice of egresses for the keys."""
 
     def __init__(self) -> None:
         # All the mutable state.
@@ -95,7 +95,7 @@ class Egresses:
         return self._egresses[proxy]
 
     def use(self, proxies: Sequence[Proxy | None], *, for_all: bool) -> None:
-        """Set the egresses of keys without their own proxies; with `for_all`, those of all keys."""
+        """Set the egresses of the keys that have no proxies of their own or, with `for_all`, of all keys."""
         self._defaults, self._for_all = proxies, for_all
 
     def of(self, own: Sequence[Proxy | None]) -> tuple[Egress, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 MAX_COOLDOWN_SECONDS = 900.0  # even if a back end demands more
 MIN_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 1.0, 60.0
-MAX_DOUBLINGS = 10  # with more, the power of two would be too large for a float
+MAX_DOUBLINGS = 10  # after many more doublings, the number would be too large for a float
 
 
 @dataclass(frozen=True, slots=True)

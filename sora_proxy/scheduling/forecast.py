@@ -22,12 +22,12 @@ class _Stretch:
     start: float
     before: float  # the number of orders that got a key before the start
     at_once: float  # `before`, plus the order that the new key takes at once
-    per_second: float  # the rate at which the keys take orders from then on
+    per_second: float  # the rate at which the keys take orders in this stretch
 
 
 class Forecast:
-    """Predicts how long orders wait for groups of keys. `keys_of` returns the keys of groups, and the moment from which
-    each key serves. Times are seconds of the event loop's clock."""
+    """Predicts how long orders will wait. Keys that serve the same models form a group; `keys_of` returns the keys of
+    the given groups, each with the moment from which it serves. Times are seconds of the event loop's clock."""
 
     def __init__(self, keys_of: Callable[[Iterable[Models]], Mapping[Key, float]]) -> None:
         self._keys_of = keys_of

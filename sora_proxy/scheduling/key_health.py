@@ -35,8 +35,8 @@ class Moment:
 class FamilyCooldowns:
     """The cooldowns of a key for families of models, by the families' names.
 
-    These cooldowns are not stored, because after a restart the back end's first refusal, which costs nothing, shows the
-    limit again.
+    These cooldowns are not stored: if a limit still applies after a restart, the first refusal shows it, and a refusal
+    costs nothing.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class FamilyCooldowns:
         self._cooldowns[family] = before.after_fault(now, incident, at_least=seconds or 0.0, fixed=True)
 
     def served(self, now: float) -> None:
-        """Forget the cooldowns that are over, since the back end accepted an order of the key."""
+        """Forget the cooldowns that are over, since the back end has accepted an order that was sent with the key."""
         self._cooldowns = self.now(now)
 
     def now(self, now: float) -> dict[str, Cooldown]:

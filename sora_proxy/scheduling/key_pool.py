@@ -100,7 +100,7 @@ class KeyPool:
         return key.account(self.now)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
-        """Set the egresses of keys without their own proxies; with `for_all`, those of all keys."""
+        """Set the egresses of the keys that have no proxies of their own or, with `for_all`, of all keys."""
         self._egresses.use(proxies, for_all=for_all)
         for key in self._keys.values():
             key.use_egresses(self._egresses.of(key.config.proxy))
@@ -122,8 +122,8 @@ class KeyPool:
         return key
 
     def load_uses(self, ages: Mapping[str, Sequence[float]]) -> None:
-        """Count the uses of keys that the previous process recorded. `ages` maps a key id to the ages of its uses in
-        seconds, oldest first."""
+        """Count the uses of the keys in the last minute, as the previous process recorded them. `ages` maps a key id to
+        the ages of its uses in seconds, oldest first."""
         for key_id in ages.keys() & self._keys.keys():
             key = self._keys[key_id]
             key.load_slots(self.now - age for age in ages[key_id])
@@ -169,12 +169,12 @@ class KeyPool:
         self._memory_changed(key)
 
     def changed(self, key: Key) -> None:
-        """Check, after a change of a key, whether an order in line can get it now."""
+        """Check, after a change of a key, whether an order in line can get the key now."""
         if key.in_service:
             self._roster.update(key, self.now)
         else:
             self._roster.discard(key)
-            if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have taken its id
+            if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have this id by now
                 del self._keys[key.id]
         if not key.intents:  # the key's order was accepted, or the lease has ended
             for circuit in key.circuits:
@@ -204,7 +204,7 @@ class KeyPool:
         self.changed(key)
 
     def _reached(self, account: Account) -> None:
-        """End the cooldowns of an account's server and egress, since the back end answered a call."""
+        """End the cooldowns of an account's server and egress, since the back end has answered a call."""
         for circuit in (self._servers[account.base_url], self._egresses[account.egress]):
             if circuit.worked():
                 self.queue.end_outage({key.models for key in self._users(circuit)})

@@ -28,7 +28,8 @@ class KeyPools:
         return list(self._pools.values())
 
     def add(self, name: str, *, one_intent: bool, own_servers: bool = False) -> KeyPool:
-        """Create an empty pool. `own_servers`: the back end's servers have no queue, so orders may wait longer."""
+        """Create an empty pool. `own_servers`: the servers of the back end have no queue of their own, so orders may
+        wait longer in this pool."""
         bounds = self._bounds
         if own_servers:
             bounds = replace(bounds, max_wait_seconds=bounds.max_wait_at_own_servers)
@@ -42,7 +43,7 @@ class KeyPools:
         del self._pools[name]
 
     def reroute(self) -> None:
-        """Make every order leave its lines and choose its back ends again."""
+        """Make every order leave its lines, so that its back ends are chosen again."""
         for pool in self._pools.values():
             pool.queue.dismiss(Rerouted())
 
@@ -67,13 +68,13 @@ class KeyPools:
             pool.on_change = note
 
     def load_uses(self, ages: Mapping[str, Sequence[float]]) -> None:
-        """Count the uses of keys that the previous process recorded. `ages` maps a key id to the ages of its uses in
-        seconds, oldest first."""
+        """Count the uses of the keys in the last minute, as the previous process recorded them. `ages` maps a key id to
+        the ages of its uses in seconds, oldest first."""
         for pool in self._pools.values():
             pool.load_uses(ages)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
-        """Set the egresses of keys without their own proxies; with `for_all`, those of all keys."""
+        """Set the egresses of the keys that have no proxies of their own or, with `for_all`, of all keys."""
         self._egresses = proxies, for_all
         for pool in self._pools.values():
             self._set_egresses(pool)

@@ -38,7 +38,7 @@ class Key:
         self._egresses = tuple(egresses)  # in order of preference
         self._server = server
         self._models = frozenset(config.models)
-        self._always = {Models(self._models): -math.inf}  # the stages while no family of models is cooling down
+        self._always = {Models(self._models): -math.inf}  # `stages` while no family of models is cooling down
         self._window = SlidingWindow(config.max_rpm)
         self._limit = TaskLimit(config.max_concurrent)
         self._tasks = 0
@@ -179,7 +179,7 @@ class Key:
         return max(self._window.ready_at(), self.cooldown.until, self._server.ready_at(self), egress_ready)
 
     def ready_at(self) -> float:
-        """The moment from which the key can take an order; infinity if an event has to happen first."""
+        """The moment from which the key can take an order; infinity if no such moment is known."""
         can_serve = self.in_service and self.has_room and not (self._one_intent and self._intents)
         return self.blocked_until() if can_serve else math.inf
 
@@ -191,7 +191,7 @@ class Key:
             self._health = KeyHealth()
         self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
         self._models = frozenset(config.models)
-        self._always = {Models(self._models): -math.inf}  # the stages while no family of models is cooling down
+        self._always = {Models(self._models): -math.inf}  # `stages` while no family of models is cooling down
         self._window.size = config.max_rpm
         self._limit.configure(config.max_concurrent)
 
@@ -245,7 +245,7 @@ class Key:
     def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
         """Apply the effect of a fault of the key or its back end. Returns whether anything changed."""
         match fault:
-            # Only a refused order, or a limit in the refusal, shows how many tasks are allowed.
+            # The number of allowed tasks is known only if an order was refused, or if the refusal states the limit.
             case TooManyTasks() if incident.by or fault.limit:
                 self._lower_limit(fault.limit, now, incident)
             # A rate limit without a time to wait may be a limit on concurrent tasks.
@@ -260,7 +260,7 @@ class Key:
         self._health.cool_down(now, incident)
 
     def succeeded(self) -> bool:
-        """End a cooldown after a successful call, unless it is fixed. Returns whether a cooldown was ended."""
+        """End the cooldown after a successful call, unless the cooldown is fixed. Returns whether it was ended."""
         return not self.cooldown.fixed and self._health.end_cooldown()
 
     def served(self, now: float) -> bool:
@@ -290,7 +290,7 @@ class Key:
     def _lower_limit(self, reported: int | None, now: float, incident: Incident) -> None:
         others = max(self._tasks - 1, 0)
         self._limit.learn(max(reported if reported is not None else others, 1), now)
-        if self.limit is not None and others < self.limit:  # other programs have tasks on the key, so wait
+        if self.limit is not None and others < self.limit:  # other programs have tasks on the key
             self._health.cool_down(now, incident, fixed=True)
 
 

@@ -49,7 +49,7 @@ class Lease:
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if self._intent_open and self._account is not None and isinstance(error, KeyFault | RequestFault):
-            self._callbacks.reached(self._account)  # a refusal is an answer
+            self._callbacks.reached(self._account)  # the back end answered, although with a refusal
         if isinstance(error, Fault):
             self._callbacks.report(self.key, error, self.generation_id)
         elif error is None:
@@ -94,7 +94,7 @@ class Lease:
             self._callbacks.changed(self.key)
 
     def end(self) -> None:
-        """Release the key, since the task does not count upstream any more."""
+        """Release the key, since the back end no longer counts the task."""
         if self._intent_open:
             self._close_intent()
         for _ in range(self._calls):

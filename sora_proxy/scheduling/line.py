@@ -24,9 +24,9 @@ G = TypeVar("G")
 class Place(Generic[G]):
     """The place of one generation's order in line. An order that returns after a refusal gets its old place.
 
-    `model` is the back end's own name for the order's model; None: any key can take the order. `number` grows with
-    each order that arrives. `position` counts from 1; `last_position` is the position that was reported last. `updated`
-    is set at every change.
+    `model` is the back end's own name for the order's model; None: any key can take the order. `number` grows with each
+    order that arrives. `position` counts from 1; `last_position` is the position that was reported last. `updated` is
+    set when the place gets a `grant` or a `refusal`, or when its position has changed noticeably.
     """
 
     client: str
@@ -38,7 +38,7 @@ class Place(Generic[G]):
     grant: G | None = None
     refusal: Exception | None = None
     waiting: bool = False
-    refused_since: float = math.inf  # the first refusal for reasons that the order did not cause
+    refused_since: float = math.inf  # the time of the first refusal that the order did not cause
     updated: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note_refusal(self, now: float) -> float:
@@ -57,15 +57,15 @@ class Place(Generic[G]):
 
 @dataclass(slots=True)
 class _Client(Generic[G]):
-    number: int  # the order of arrival of the clients, which decides between equal tags
+    number: int  # clients are numbered as they arrive; if tags are equal, the lower number is next
     stride: int
-    tag: int = 0  # the virtual time at which its next order may be served
+    tag: int = 0  # the virtual time at which the client's next order may be served
     waiting: set[Place[G]] = field(default_factory=set)  # the client's orders in line
-    places: list[Place[G]] = field(default_factory=list)  # a heap of its orders; orders that left may still be in it
-    entered: int | None = None  # the tag of its entry in the heap of next clients
+    places: list[Place[G]] = field(default_factory=list)  # a heap of these orders, and of some that have left
+    entered: int | None = None  # the tag of the client's entry in `Line._next`
 
     def count_before(self, mark: tuple[int, int]) -> int:
-        """The number of its orders before a mark, which is a tag and the number of a client."""
+        """How many orders of this client come before a mark, which consists of a tag and a client's number."""
         if not self.waiting or (self.tag, self.number) > mark:
             return 0
         return min(len(self.waiting), (mark[0] - self.tag - (self.number > mark[1])) // self.stride + 1)
@@ -91,7 +91,7 @@ class Line(Generic[G]):
         return self._count
 
     def add(self, place: Place[G]) -> None:
-        """Add an order at the place that its number gives it."""
+        """Add an order. Its number decides where in the line it stands."""
         client = self._client(place.client)
         heapq.heappush(client.places, place)
         client.waiting.add(place)

@@ -2,7 +2,7 @@
 
 If no key is restricted to some models, there is one line. Otherwise an order waits in the lines of all keys that serve
 its model. The first of these keys that can serve takes the order out of all these lines. So an order never delays
-another order that other keys can take. Each line by itself is fair between clients.
+orders that can be sent with other keys. Each line by itself is fair between clients.
 """
 
 import itertools
@@ -41,7 +41,7 @@ class Lines(Generic[G]):
 
     @property
     def occupied(self) -> Collection[Models]:
-        """The lines in which orders wait. Later changes are visible in the collection."""
+        """The lines in which orders are waiting. The returned collection is live: it shows later changes."""
         return self._occupied
 
     def serving(self, model: str | None) -> tuple[Models, ...]:

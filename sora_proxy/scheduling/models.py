@@ -9,18 +9,18 @@ def belongs_to(model: str, family: str) -> bool:
 
 
 class Models(NamedTuple):
-    """A set of models of a back end: those with these `names`, or all if there are no names, without the `excluded`
-    families.
+    """A set of models of a back end: the models with these `names` (all models if there are no names), except for the
+    `excluded` families.
 
-    Keys with the same models are a group with its own line. This is a NamedTuple because it is a key of dictionaries
-    that are read very often, and a lookup with a dataclass takes four times as long.
+    Keys with the same models form a group, which has its own line. This is a NamedTuple because it is a key of
+    dictionaries that are read very often, and a lookup with a dataclass takes four times as long.
     """
 
     names: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
 
     def serve(self, model: str | None) -> bool:
-        """Whether this model is in the set. None, the unknown model of an order, is in every set."""
+        """Whether this model is in the set. None stands for an unknown model, which is in every set."""
         if model is None:
             return True
         named = not self.names or model in self.names

@@ -12,8 +12,8 @@ from sora_proxy.scheduling.lines import Lines
 from sora_proxy.scheduling.models import Models
 
 FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # before the first update of positions, and between updates
-POSITIONS_PER_SECOND = 5000  # the limit on updates; if more orders are waiting, updates are further apart
-MAX_REFUSED_SECONDS = 60.0  # how long a back end may take to restart while clients wait for the answer
+POSITIONS_PER_SECOND = 5000  # at most this many are updated; if more orders are waiting, updates are further apart
+MAX_REFUSED_SECONDS = 60.0  # an order fails if its back end can't take it for longer, such as during a restart
 MAX_RETRY_AFTER_SECONDS = 60  # with a longer `Retry-After`, SDKs do not retry, or retry at once
 
 
@@ -56,7 +56,7 @@ class OrderQueue(Generic[G]):
 
     @property
     def max_refused_seconds(self) -> float:
-        """The time for which the back end may be unable to take an order before the order fails."""
+        """An order fails if the back end has been unable to take it for this many seconds."""
         return min(MAX_REFUSED_SECONDS, self._bounds.max_wait_seconds)
 
     def admit(self, model: str | None, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
@@ -75,7 +75,8 @@ class OrderQueue(Generic[G]):
             raise QueueFull("Too many orders are waiting. Try again later.", retry_after=seconds)
 
     def expected_wait(self, model: str | None, position: int) -> float:
-        """The expected wait, in seconds, of an order for this model at this position in line, counted from 1."""
+        """The expected wait, in seconds, of an order for this model at this position in line. Positions are counted
+        from 1."""
         return self._forecast(self._lines.serving(model), position, asyncio.get_running_loop().time())
 
     def add(self, place: Place[G]) -> None:
@@ -90,7 +91,7 @@ class OrderQueue(Generic[G]):
             place.refuse(why)
 
     def note_outage(self, reason: str, now: float, reachable: set[Models]) -> None:
-        """Note that only the keys of these lines work now. Orders that have waited too long for unreachable keys
+        """Note that only the keys of the `reachable` lines work now. Orders that have waited too long for other keys
         fail."""
         for place in self._lines:
             unreachable = reachable.isdisjoint(self._lines.serving(place.model))
@@ -99,7 +100,7 @@ class OrderQueue(Generic[G]):
                 place.refuse(ServerUnreachable(reason))
 
     def end_outage(self, reachable: set[Models]) -> None:
-        """Note that keys of these lines work again."""
+        """Note that the keys of the `reachable` lines work again."""
         for place in self._lines:
             if not reachable.isdisjoint(self._lines.serving(place.model)):
                 place.refused_since = math.inf

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Probes:
-    """Makes at most one probe per key at a time. `call` makes a probe, and raises Fault."""
+    """Makes at most one probe per key at a time. `call` makes a probe, and raises Fault if the probe fails."""
 
     def __init__(self, call: Callable[[Account], Awaitable[None]], keys: KeyPool) -> None:
         self._keys = keys

@@ -2,10 +2,11 @@
 
 Each key has a share: the number of its grants, divided by its weight. The key with the lowest share is next. A key that
 could not serve for a while continues from the share of the others and does not catch up. Keys that serve the same
-models are a group; if no key is restricted to some models, there is one group. The cost of every step grows with the
+models form a group; if no key is restricted to some models, there is one group. The cost of every step grows with the
 number of groups and the logarithm of the number of keys, because a key is checked only when it changed, or when it can
-serve again. A key that is cooling down for a family of models is in two groups: in the group of its other models, and,
-asleep until the cooldown ends, in the group of all its models. So orders for the family still have a line to wait in.
+serve again. A key that is cooling down for a family of models is in two groups: it serves in the group of its other
+models now, and in the group of all its models once the cooldown has ended. So orders for the family still have a line
+to wait in.
 """
 
 import heapq
@@ -19,7 +20,8 @@ from sora_proxy.scheduling.models import Models
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The keys that serve the same models. An entry of a heap is valid only while its number is the key's latest."""
+    """The keys that serve the same models. An entry of a heap is valid only if its number is the latest number of its
+    key."""
 
     entries: dict[Key, int] = field(default_factory=dict)
     ready: list[tuple[float, int, Key]] = field(default_factory=list)  # by share
@@ -53,8 +55,8 @@ class Roster:
         # The groups of each key, and the moment from which it serves each of them.
         self._stages: dict[Key, Mapping[Models, float]] = {}
         self._number = 0
-        # The share of the key that served last, for each combination of groups that could serve, and the highest of
-        # these shares.
+        # For each combination of groups that could serve an order, the share of the key that served last; and the
+        # highest of these shares.
         self._shares: dict[tuple[Models, ...], float] = {}
         self._share = 0.0
 
@@ -84,7 +86,7 @@ class Roster:
             self._regrouped()
 
     def pass_over(self, key: Key) -> None:
-        """Do not let a key serve until it is updated."""
+        """Do not let a key serve until `update` is called for it."""
         self._number += 1
         for models in self._stages[key]:
             self._groups[models].entries[key] = self._number
@@ -99,7 +101,7 @@ class Roster:
         return best
 
     def next_ready(self, groups: Iterable[Models]) -> float:
-        """The moment at which the next key of these groups can serve; infinity if an event has to happen first."""
+        """The moment at which the next key of these groups can serve; infinity if no such moment is known."""
         earliest = math.inf
         for models in groups:
             entries, asleep = self._groups[models].entries, self._groups[models].asleep
@@ -124,7 +126,7 @@ class Roster:
             _, number, key = group.ready[0]
             if group.entries.get(key) != number:
                 heapq.heappop(group.ready)
-            elif key.ready_at() > now:  # the egress is cooling down, although the key did not change
+            elif key.ready_at() > now:  # the key itself did not change, but its egress is cooling down
                 heapq.heappop(group.ready)
                 self._note(key, now)
             else:
@@ -152,7 +154,8 @@ class Roster:
         self._on_regroup()
 
     def _leave(self, key: Key) -> bool:
-        """Take a key out of its groups, and drop the groups that are then empty. Returns whether any were dropped."""
+        """Take a key out of its groups, and drop the groups that are then empty. Returns whether any groups were
+        dropped."""
         was_last = False
         for models in self._stages.pop(key, ()):
             del self._groups[models].entries[key]

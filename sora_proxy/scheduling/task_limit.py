@@ -1,8 +1,8 @@
-"""TaskLimit: the maximum number of concurrent tasks of a key, as the operator configured it, and as refusals show it.
+"""TaskLimit: the maximum number of concurrent tasks of a key, configured by the operator or learned from refusals.
 
 A learned limit may become obsolete, for example because the account gets a better plan, or because another program
-stops using the account. A learned limit that is reached therefore grows, by one at a time. If the limit is still right,
-each growth costs one refused order.
+stops using the account. A learned limit that is reached therefore grows, by one at a time. If the learned limit is
+still right, each growth costs one refused order.
 """
 
 import math

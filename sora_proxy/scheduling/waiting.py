@@ -14,11 +14,12 @@ PlaceIn = tuple[KeyPool, Place[Lease]]
 
 
 async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPool, Lease]:
-    """Wait until a pool has a key for an order. If several have one, the pool that comes first in `places` is used.
+    """Wait until a pool has a key for an order. If several pools have one, the pool that comes first in `places` is
+    used.
 
-    `on_wait` gets the position in the line with the shortest wait whenever this position has changed noticeably, at
-    most about once a second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have
-    to be chosen again, or, if all pools refused the order, the error of the first pool.
+    `on_wait` is called when the position in the line with the shortest wait has changed noticeably, at most about once
+    a second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be chosen
+    again, or, if all pools refused the order, the error of the first pool.
     """
     updated = asyncio.Event()
     entered: list[PlaceIn] = []

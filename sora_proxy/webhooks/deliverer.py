@@ -1,4 +1,4 @@
-"""The deliverer: sends the messages in the outbox, and repeats failed ones at growing intervals.
+"""The deliverer: sends the messages in the outbox, and repeats failed attempts at growing intervals.
 
 A message is deleted only after its receiver has accepted it, or after the last attempt. After a crash it may be sent
 again, so a receiver may get a message twice.
@@ -57,7 +57,8 @@ class Deliverer:
                         await self._changed.wait()
 
     async def _send_due(self, group: asyncio.TaskGroup) -> float | None:
-        """Begin to send the due messages. Returns the seconds until the next one is due; None: wait for a change."""
+        """Start sending the messages that are due. Returns the seconds until the next message is due; None if the
+        caller has to wait for a change."""
         try:
             while len(self._busy) < MAX_SENDING:
                 full = [host for host, number in Counter(self._busy).items() if number >= MAX_SENDING_PER_HOST]
@@ -115,7 +116,8 @@ class Deliverer:
         return {"data": message.body.encode(), "headers": headers}
 
     async def _failed(self, message: Message, reason: str, wait: float = 0.0) -> None:
-        """Try again later, but not before the receiver allows it, or give up."""
+        """Schedule the next attempt, which is at least `wait` seconds away, or give the message up after the last
+        attempt."""
         if message.attempts > len(self._delays):
             await self._outbox.remove(message)
             log.warning("webhook delivery given up", **_facts(message), reason=reason)
