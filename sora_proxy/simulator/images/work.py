@@ -41,7 +41,7 @@ class Work:
             return await self.drawn()
 
     async def pause(self, seconds: float) -> None:
-        """Wait. The wait ends early if the server stops."""
+        """Wait for this many seconds, or until the server stops."""
         if seconds:
             await self.request.app[STOPPING].pause(seconds)
 
