@@ -253,7 +253,7 @@ class Upstream(Protocol):
         """Ask the back end for its current capabilities. Raises Fault."""
 
     async def may_have_changed(self) -> bool:
-        """Whether the capabilities may have changed since the last answer. This is decided without a call."""
+        """Whether the capabilities may have changed since they were last asked for. Makes no call."""
 
     async def upload(self, image: Path, account: Account) -> str:
         """Upload a reference image or a mask. Returns the back end's id of the image, for an order of the same account.

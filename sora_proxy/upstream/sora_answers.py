@@ -42,7 +42,7 @@ TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", 
 
 
 def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
-    """The fault for an answer that refuses a call, from a closed table. `egress` is the egress of the call."""
+    """The fault for an answer that refuses a call. `egress` is the egress of the call."""
     if answer.is_challenge:
         return EgressFault("The back end asks for a browser check.", egress=egress)
     error = _error(answer)
@@ -135,7 +135,7 @@ def _number(value: Any) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    """The value as a positive integer, rounded up; None for any other value."""
+    """The value as an integer, rounded up; None if it is not a positive number."""
     number = _number(value)
     return math.ceil(number) if number and number > 0 else None
 

@@ -27,7 +27,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version, with the entries in `/system_stats` and the feature flags that only it has."""
+    """One version, with the entries in `/system_stats` and the feature flags that no other version has."""
 
     name: str
     os: str

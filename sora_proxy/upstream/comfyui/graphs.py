@@ -79,8 +79,8 @@ def _own_abilities(workflow: Workflow) -> Abilities:
 
 
 def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
-    """Whether a workflow can use the checkpoint of a model's name. A workflow that maps no checkpoint always uses the
-    checkpoint in its graph."""
+    """Whether a workflow can be used for a model with this checkpoint in its name. A workflow that maps no checkpoint
+    accepts every name, and always uses the checkpoint in its graph."""
     return not checkpoint or "checkpoint" not in workflow.slots or checkpoint in workflow.available
 
 
@@ -141,7 +141,7 @@ def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, 
 
 
 def _checkpoint(workflow: Workflow, model: str) -> str | None:
-    """The checkpoint in a model's name, if the workflow maps it. Raises RequestFault."""
+    """The checkpoint in a model's name; None if there is none. Raises RequestFault if the workflow can't use it."""
     checkpoint = model.partition("/")[2]
     if not _has_checkpoint(workflow, checkpoint):
         raise RequestFault("The checkpoint of this model no longer exists.", code="model_unavailable")

@@ -1,8 +1,8 @@
-"""Faults: a closed table that maps answers without images to faults.
+"""Faults: maps answers without images to faults.
 
-The table uses the status of an answer and the codes of its error object. It uses no texts, except for the facts about a
-rate limit that OpenAI states only in the text. If an answer to an order is not in the table, the outcome of the order
-is unknown.
+A fault is chosen by the status of an answer and the codes of its error object. Texts are not used, except for the facts
+about a rate limit that OpenAI states only in the text. If no rule applies to an answer to an order, the outcome of the
+order is unknown.
 """
 
 import re
