@@ -24,7 +24,7 @@ def fingerprint(secret: str) -> str:
 @dataclass(frozen=True)
 class Access:
     """The accepted keys: `client_key` for clients, `admin_key` for the operator, and `others`, the additional client
-    keys. `client_key_file` and `admin_key_file` are set if these keys are generated ones."""
+    keys. `client_key_file` and `admin_key_file` are the files of generated keys; None: the key was configured."""
 
     client_key: str
     admin_key: str
@@ -61,7 +61,7 @@ def load_access(settings: Settings) -> Access:
 
 
 def _key(configured: SecretStr | None, path: Path) -> tuple[str, Path | None]:
-    """The configured key; if there is none, the generated key, and the file that contains it."""
+    """The configured key and None; if no key is configured, the generated key and the file that contains it."""
     if configured:
         return configured.get_secret_value(), None
     return read_or_make(path, lambda: f"sk-{secrets.token_urlsafe(32)}"), path

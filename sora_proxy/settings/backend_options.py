@@ -45,7 +45,7 @@ class BackendSettings(AccessSettings):
     default_model: str | None = Field(
         None,
         description="Model for requests that name none, and for requests with OpenAI's model names. Unset: the "
-        "first model of the first back end, and for OpenAI's names the image model that this back end "
+        "first model of the first back end; requests with OpenAI's names get the image model that this back end "
         "prefers.",
         examples=["sora-image"],
     )

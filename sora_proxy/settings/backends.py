@@ -25,7 +25,7 @@ BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.
 
 
 def _models(value: Any) -> Any:
-    """Check lists and objects with one validator, so that a message mentions only the form that was used."""
+    """Check lists and objects with one validator, so that an error message refers only to what was given."""
     if not isinstance(value, list | tuple | dict):
         raise ValueError("must be a list of names, or an object that maps names for clients to names at the back end")  # noqa: TRY004
     if not value:

@@ -14,7 +14,7 @@ from sora_proxy.settings.options import Settings
 
 HOW_TO_NAME_A_BACKEND = "set BACKENDS, COMFYUI_URL, SORA_BASE_URL, UPSTREAM=openai or UPSTREAM=sora, and restart"
 AUTO, COMFYUI, OPENAI = "auto", "comfyui", "openai"
-MAX_RPM = 10_000  # the rate of keys that stand for servers, which limit their load themselves
+MAX_RPM = 10_000  # the `max_rpm` of keys that stand for servers: servers limit their load themselves
 MAX_KEY_NAME = 40  # characters
 SORA_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
 CHOOSING_OPTIONS = (*SORA_OPTIONS, "comfyui_url")  # each of them chooses a back end
@@ -56,7 +56,7 @@ def _openai(settings: Settings) -> BackendConfig:
 
 
 def _comfyui(settings: Settings) -> BackendConfig:
-    """The entry of ComfyUI's options. Each server is a key without a token."""
+    """The back end that ComfyUI's options describe. Each server is a key without a token."""
     keys = [
         UpstreamKey(name=_server_name(url, number), base_url=url, max_rpm=MAX_RPM)
         for number, url in enumerate(settings.comfyui_url, 1)

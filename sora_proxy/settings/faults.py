@@ -31,7 +31,7 @@ def place_of(parts: Iterable[int | str]) -> str:
 
 
 def safe_place_of(parts: Iterable[int | str]) -> str:
-    """The position without names that may be misplaced secrets."""
+    """The position of a value, without names that may be misplaced secrets."""
     return place_of(part for part in parts if isinstance(part, int) or FIELD_NAME.fullmatch(part))
 
 

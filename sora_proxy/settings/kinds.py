@@ -85,7 +85,7 @@ def _public_url(value: str) -> str:
 
 
 def _is_unspecified(host: str) -> bool:
-    """Whether a host is 0.0.0.0 or ::, in any of the forms that programs accept."""
+    """Whether a host is 0.0.0.0 or ::, in any notation that programs accept."""
     try:
         return socket.inet_aton(host) == bytes(4)  # accepts 0 and 0x0, too
     except OSError:

@@ -116,8 +116,8 @@ class Settings(BackendSettings):
         10.0,
         ge=0.05,
         le=60,
-        description="How long a stream, or an answer after KEEPALIVE_AFTER, may be silent before it gets a heartbeat, "
-        "in seconds.",
+        description="How long a stream may be silent before it gets a heartbeat, in seconds. The same applies to an "
+        "answer whose connection KEEPALIVE_AFTER keeps open.",
         examples=["10"],
     )
 

@@ -22,7 +22,7 @@ from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
 MIN_ADMIN_KEY_LENGTH = 16  # because anyone who can reach the server can try to guess the key
 OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # prefixes that are often put before the name of an option
-MIN_SIMILARITY = 0.85  # minimum similarity of a misspelt option, from 0 to 1
+MIN_SIMILARITY = 0.85  # how similar a name must be to an option to count as misspelt, from 0 to 1
 # The value of an option is not shown if the option's type contains one of these names.
 SECRET_KINDS = ("Secret", "UpstreamKey", "BackendConfig", "ClientKey", "Proxy", "dict")
 

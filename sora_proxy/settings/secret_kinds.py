@@ -23,7 +23,7 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def webhook_secret(value: SecretStr) -> SecretStr:
-    """Check that a secret has the form that the Standard Webhooks specification defines. Raises ValueError."""
+    """Check that a secret has the format that the Standard Webhooks specification defines. Raises ValueError."""
     prefix, _, encoded = value.get_secret_value().partition("_")
     try:
         size = len(base64.b64decode(encoded, validate=True))

@@ -1,5 +1,5 @@
-"""Which server answers without a real back end? Simulated servers, for demonstrations and tests. The modules directly
-in this folder simulate Sora's web protocol.
+"""Which server answers if there is no real back end? Simulated servers, for demonstrations and tests. The modules
+directly in this folder simulate Sora's web protocol.
 
 Tests inject faults through `/simulator/faults`, read counts of calls from `/simulator/stats`, and wait for counts with
 `/simulator/wait`.

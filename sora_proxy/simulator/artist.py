@@ -36,7 +36,7 @@ class Artist:
             return self._drawn[name]
         if name not in self._drawing:
             self._start(name, draw)
-        # Other callers may wait for the same image, so a cancelled caller must not stop the drawing.
+        # Other callers may be waiting for the same image, so a cancelled caller must not stop the drawing.
         return await asyncio.shield(self._drawing[name])
 
     def _start(self, name: str, draw: Callable[[], bytes]) -> None:

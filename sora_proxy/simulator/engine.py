@@ -65,7 +65,8 @@ class Peaks:
 
 
 class Engine:
-    """The service itself. When a cap of this module is exceeded, the oldest finished tasks or uploads are forgotten."""
+    """The service itself. The oldest finished tasks and uploads are forgotten when the limits in this module are
+    exceeded."""
 
     def __init__(self, options: SimulatorOptions, clocks: Clocks | None = None) -> None:
         """Start without tasks and uploads."""
@@ -199,7 +200,7 @@ class Engine:
             task.newer.older = task.older
         else:
             self._accounts[task.token].newest = task.older
-        # A caller that still holds the task must not keep the chain alive.
+        # The links are cut, because a caller that still holds the task would otherwise keep its neighbours in memory.
         task.older = task.newer = None
         if self._accounts[task.token].newest is None:
             del self._accounts[task.token]

@@ -9,7 +9,7 @@ from sora_proxy.simulator.faults import Rule
 from sora_proxy.simulator.lifecycle import ORDINARY, Failure, Fate
 
 # This text resembles the message about an invalid key. A client that searches messages for words, instead of reading
-# the fields of the answer, blames the key.
+# the fields of the answer, would blame the key.
 MISLEADING_REASON = (
     "Refused by moderation: invalid token sequence, request unauthorized, rate limit of unsafe words expired."
 )

@@ -1,4 +1,5 @@
-"""Lettering: sets text for images. It breaks the text into lines, and finds a letter size in which they fit a box."""
+"""Lettering: sets the text in images. It breaks a text into lines, and finds a letter size in which the lines fit a
+box."""
 
 import functools
 import re
@@ -9,7 +10,7 @@ from PIL import ImageFont
 
 FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-subset.otf"
 ELLIPSIS = "…"
-LETTERS_MEASURED = 600  # letters of a prompt; no image has room for more
+LETTERS_MEASURED = 600  # later letters of a prompt are ignored, because no image has room for them
 LINE_HEIGHT = 1.32  # as a multiple of the letter size
 GLYPHS_REMEMBERED = 4096
 
@@ -63,7 +64,8 @@ class Paragraph:
 
 
 def fit(text: str, box: tuple[int, int], sizes: tuple[int, ...]) -> Paragraph:
-    """Set a text in the first size in which it fits the box. If there is none, shorten the text in the last size."""
+    """Set a text in the first size in which it fits the box. If it fits in none, set it in the last size and cut off
+    its end."""
     letters = legible(text)
     cut = len(letters) > LETTERS_MEASURED
     letters = letters[:LETTERS_MEASURED]

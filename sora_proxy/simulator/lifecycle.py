@@ -6,7 +6,7 @@ from typing import Any
 
 from sora_proxy.simulator.options import SimulatorOptions
 
-PREPROCESSING_SHARE = 0.2  # the share of the time before the run that preprocessing takes
+PREPROCESSING_SHARE = 0.2  # preprocessing takes this share of the time before the run
 QUEUE_LENGTH = 5
 STUCK_AT = 0.99
 STUCK_AFTER = 0.3  # the share of the run after which progress is stuck

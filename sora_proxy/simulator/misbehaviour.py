@@ -19,7 +19,7 @@ SERVER_ERROR_CODES = {503: "heavy_load", 504: "gateway_timeout", 502: "bad_gatew
 
 
 class Strike:
-    """One call to which one rule applies. The normal answer, which carries out the call, is made at most once."""
+    """One call to which one rule applies. Making the normal answer carries out the call, so it is made at most once."""
 
     def __init__(self, request: web.Request, call: Call, rule: Rule, truth: Callable[[], web.Response]) -> None:
         """Store the parts of the strike."""

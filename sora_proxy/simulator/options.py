@@ -9,7 +9,7 @@ PROGRESS_SCALES = ("fraction", "percent")
 
 
 def option(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
-    """Make a field of options."""
+    """Make the field of an option."""
     return field(default=default, metadata={"meaning": meaning, "choices": choices})
 
 

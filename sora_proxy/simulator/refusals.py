@@ -25,7 +25,7 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
     def payload(self) -> dict[str, Any]:
-        """Return the error object in the form of the service."""
+        """Return the error object as the service formats it."""
         error = {"code": self.code, "message": self.message, "type": _type(self.status), "details": self.details}
         return {"error": error}
 

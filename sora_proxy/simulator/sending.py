@@ -52,7 +52,8 @@ async def send_slowly(request: web.Request, answer: web.Response, size: int, sec
 async def send_long(
     request: web.Request, content_type: str, parts: tuple[bytes, bytes, bytes], size: int, declared: bool
 ) -> web.StreamResponse:
-    """Send a start, `size` bytes of filler and an end. If the length is not `declared`, the transfer is chunked."""
+    """Send a beginning, `size` bytes of filler, and an end. If the length is not `declared`, the transfer is
+    chunked."""
     start, filler, end = parts
     stream = web.StreamResponse(headers={"Content-Type": content_type})
     if declared:

@@ -1,8 +1,8 @@
 """Which services make the images? The protocol that every back end implements, and the types that it uses.
 
 Each back end is a module or a folder here, and has a line in `registry.py`. `docs/backends.md` lists the modules of
-this folder that back ends may use. Back ends raise the `Fault`s of `errors.py`. They choose a fault by the status and
-the structure of an answer. They read the text of an answer only if a server describes a limit nowhere else.
+this folder that back ends may use. Back ends raise the `Fault`s of `errors.py`. A back end chooses the fault by the
+status and the structure of an answer. It reads the text only if the server describes a limit nowhere else.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ ANY_SIZE = (1024, 1024)
 
 
 class TaskState(Enum):
-    running = auto()  # including the wait in the back end's own queue, and every unknown state
+    running = auto()  # also for a task in the back end's own queue, and for an unrecognized state
     succeeded = auto()
     refused = auto()  # the order violated the back end's rules
     failed = auto()
@@ -35,12 +35,12 @@ class Abilities:
     """The abilities of a model."""
 
     sizes: tuple[Size, ...] = ()  # the default size comes first; empty: every size that `size_rule` allows
-    max_images: int = 1  # in one order
+    max_images: int = 1  # per order
     max_references: int = 0
     masks: bool = False  # whether an order with reference images may have a mask
     parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that the model accepts
-    single_calls: bool = False  # whether each call of a synchronous back end makes only one image
-    single_previews: bool = False  # whether each call with previews makes only one image
+    single_calls: bool = False  # whether a synchronous back end makes only one image per call
+    single_previews: bool = False  # whether a call that requests previews makes only one image
     size_rule: SizeRule = ANY
     usual_size: Size = ANY_SIZE  # for an order without a size, if `sizes` is empty
     takes_size: bool = True  # whether an order can choose the size
@@ -48,17 +48,17 @@ class Abilities:
     shutdown_date: str | None = None  # the day on which the model is or was shut down, if known
 
     def for_order(self, spec: GenerationSpec) -> "Abilities":
-        """The abilities that apply to an order, which may depend on whether the order has a reference image."""
+        """The abilities for an order. Those for orders with a reference image may be different."""
         return self.edits if spec.images and self.edits else self
 
     def size_for(self, wanted: Size | None) -> Size:
-        """The supported size nearest to the requested one, first in shape, then in number of pixels."""
+        """The supported size nearest to the requested one: the shape counts first, then the number of pixels."""
         if not self.sizes:
             return self.size_rule.nearest(wanted or self.usual_size)
         return min(self.sizes, key=lambda size: _distance(size, wanted)) if wanted else self.sizes[0]
 
     def can_make(self, spec: GenerationSpec) -> bool:
-        """Whether the model supports an order without changing its meaning."""
+        """Whether the model supports the number of images, the reference images and the mask of an order."""
         can = self.for_order(spec)
         possible = spec.n <= can.max_images and len(spec.images) <= can.max_references
         return possible and (can.masks or spec.mask is None)
@@ -70,7 +70,7 @@ class Abilities:
         return unknown if can.takes_size else (*unknown, "size")
 
     def splits(self, spec: GenerationSpec) -> bool:
-        """Whether an order is sent as single calls, one for each image."""
+        """Whether an order for several images is sent as one call per image."""
         return spec.n > 1 and (self.single_calls or (self.single_previews and spec.previews > 0))
 
 
@@ -114,7 +114,7 @@ class Capabilities:
     families: Mapping[str, Abilities] = field(default_factory=dict)
 
     def of(self, model: str) -> Abilities:
-        """The abilities of a model. Its name here is the back end's own, which may begin with a provider's name."""
+        """The abilities of a model. `model` is its name at the back end, which may begin with a provider's name."""
         if model in self.models:
             return self.models[model]
         begins = [begin for begin in self.families if model.rpartition("/")[2].startswith(begin)]
@@ -129,12 +129,12 @@ class Capabilities:
 
 
 class Identity(Enum):
-    """How an order can be found if the answer to its submit was lost. This decides whether it may be sent again."""
+    """How an order can be found if the answer to its submit was lost. Whether it may be sent again depends on this."""
 
     named = auto()  # by an id that this server chose, and that the back end uses for the task
-    listed = auto()  # in the list of the account's newest tasks, because an account submits only one order at a time
-    blind = auto()  # there is no way to find the order
-    synchronous = auto()  # there is no way either, because the request itself is the job, and there is no task
+    listed = auto()  # in the list of the account's newest tasks; only one of an account's orders is submitted at a time
+    blind = auto()  # the order can't be found
+    synchronous = auto()  # the order can't be found either: the request itself is the job, and there is no task
 
 
 # The media types of input images by file extension. The extension follows from the first bytes of an image. The module
@@ -156,12 +156,12 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An order as it is sent, or one of its single calls. `model` is the back end's own name of the model, and `n` the
-    number of images to make.
+    """An order as it is sent, or one of the single calls that it is split into. `model` is the back end's own name of
+    the model, and `n` the number of images to make.
 
-    `attempt_id` is a UUID from this server, which becomes the id of the task at a named back end. `parameters` contains
-    those of the client's parameters that the model accepts. Two functions are for synchronous back ends: `new_file`
-    returns a path for one result that arrives as bytes, and `report` shows progress to the client.
+    `attempt_id` is a UUID from this server, which becomes the task's id at an `Identity.named` back end. `parameters`
+    contains those of the client's parameters that the model accepts. Two functions are for synchronous back ends:
+    `new_file` returns a path for one result that arrives as bytes, and `report` shows progress to the client.
     """
 
     spec: GenerationSpec
@@ -189,7 +189,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of one upstream task in one answer. Fields that the back end did not report are None.
+    """The state of one upstream task, as one answer reports it. Fields that the back end did not report are None.
 
     `ended` is set when the back end reports the end of the task without being asked. The task is then polled at once.
     """
@@ -234,7 +234,7 @@ class BackendOptions:
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result_allow: tuple[str, ...] = ()  # hosts that results may come from even though the hosts are not public
     workflows_dir: Path | None = None  # the folder of ComfyUI workflows
-    instance: str = ""  # a mark in this server's calls, by which it recognizes calls that lead back to itself
+    instance: str = ""  # sent with each call, so that this server recognizes a call that leads back to itself
 
 
 class Upstream(Protocol):
@@ -253,7 +253,7 @@ class Upstream(Protocol):
         """Ask the back end for its current capabilities. Raises Fault."""
 
     async def may_have_changed(self) -> bool:
-        """Whether the capabilities may have changed since the last answer. This is decided without a call."""
+        """Whether the capabilities may have changed since they were last asked for. Makes no call."""
 
     async def upload(self, image: Path, account: Account) -> str:
         """Upload a reference image or a mask. Returns the back end's id of the image, for an order of the same account.
@@ -269,14 +269,14 @@ class Upstream(Protocol):
         """
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
-        """The states of these tasks of one account, fetched with one call. `deep` allows more calls, to find old tasks.
+        """The states of these tasks of one account. `deep`: old tasks are found too, with several calls.
 
         Tasks that the back end does not know are left out. Raises Fault if a call failed; the states of all the tasks
         are then unknown.
         """
 
     async def recent(self, account: Account) -> list[Snapshot]:
-        """The account's newest tasks, newest first. This method is called only for listed back ends."""
+        """The account's newest tasks, newest first. Called only if `identity` is `Identity.listed`."""
 
     async def cancel(self, task_id: str, account: Account) -> bool:
         """Ask the back end to stop a task or a synchronous request. Returns whether the back end can do that at all."""
@@ -294,7 +294,7 @@ class Upstream(Protocol):
         """
 
     async def probe(self, account: Account) -> None:
-        """Test with a free call whether the account works. Raises the Fault that the call shows."""
+        """Test with a free call whether the account works. Raises a Fault if it does not."""
 
     async def close(self) -> None:
         """Close all connections."""

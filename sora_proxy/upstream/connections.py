@@ -27,7 +27,7 @@ MAX_IDLE_CONNECTIONS = 64
 
 
 class Connections(HTTPAdapter):
-    """The connections of one egress. The next call of any session may reuse them."""
+    """The connections of one egress. An idle connection can be reused by a call of any session."""
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext) -> None:
         self._context = context
@@ -41,7 +41,7 @@ class Connections(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = DIRECT
 
     def proxy_manager_for(self, *_: Any, **__: Any) -> urllib3.PoolManager:
-        """The manager for the only proxy, whichever spelling of its address a library passes."""
+        """The manager for the only proxy. The address is ignored, because libraries spell it in different ways."""
         (manager,) = self.proxy_manager.values()
         return manager  # type: ignore[no-any-return]
 

@@ -8,7 +8,7 @@ from requests.cookies import RequestsCookieJar
 
 KEPT = frozenset({"cf_clearance", "__cf_bm", "_cfuvid", "__cflb"})
 MAX_LENGTH = 4096  # characters of one value
-MAX_COOKIES = 20  # for all hosts and paths
+MAX_COOKIES = 20  # in total, for all hosts and paths
 
 
 class CloudflareCookies(RequestsCookieJar):

@@ -2,7 +2,8 @@
 
 The decoders of HTTP libraries bound the output of one call, but not its cost: urllib3 2.8 takes unlimited memory if a
 gzip member ends exactly at that bound and another member follows. Here, compressed bytes are decoded in small slices,
-and each output is yielded before the next slice is decoded. So a caller that stops reading also limits memory and time.
+and each output is yielded before the next slice is decoded. So when the caller stops reading, no more memory and time
+are used.
 """
 
 import zlib

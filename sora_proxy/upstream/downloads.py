@@ -25,14 +25,14 @@ MAX_REDIRECTS = 3
 PIECE_BYTES = 2**18  # bytes that are written to disk in one step
 DISK_RETRY_SECONDS = 1.0
 REDIRECTS = (301, 302, 303, 307, 308)
-TRY_LATER = (408, 425, 429)  # like any 5xx, these say nothing about the file itself
+TRY_LATER = (408, 425, 429)  # like 5xx, these statuses say nothing about the file itself
 
 
 class FileSink:
     """Writes bytes to a new file as they arrive, on threads. The file is complete after `close`.
 
-    While the disk refuses the bytes, writing is repeated and the sender waits. The image may already be paid for, and
-    the back end does not send it a second time.
+    If the disk refuses the bytes, they are written again and again until this succeeds, while the sender waits: the
+    image may already be paid for, and the back end does not send it a second time.
     """
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
@@ -75,8 +75,8 @@ class NoSink:
 
 
 def _write(path: Path, at: int, content: bytes) -> str | None:
-    """Write to a file after its first `at` bytes, and overwrite what a failed attempt left there. Returns the reason if
-    this fails, else None."""
+    """Write to a file from position `at` on, over anything that a failed attempt left there. Returns the reason if this
+    fails, else None."""
     try:
         with path.open("r+b" if at else "wb", buffering=0) as file:
             file.seek(at)

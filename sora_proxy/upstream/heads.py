@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from sora_proxy.upstream.http_call import CallFailed
 
-MAX_BYTES = 64 * 2**10  # including interim answers before the final one
+MAX_BYTES = 64 * 2**10  # per answer, including the interim answers before it
 
 
 class BoundedHead(HTTPResponse):

@@ -60,10 +60,10 @@ class HttpCall:
     seconds: float = 30.0  # for the whole call
     destination: Path | None = None  # the file for a download
     egress: Proxy | None = None  # None: a direct connection
-    public_only: bool = False  # whether a direct connection goes to public IP addresses only
+    public_only: bool = False  # whether a direct connection may go to public IP addresses only
 
-    # The connection reports these: its socket, of which this is a second handle; whether the connection is being
-    # established; and whether a byte of the request itself was sent.
+    # The connection sets the first three: `sock`, a second handle to its socket; `connecting`, whether it is being
+    # established; and `sent`, whether a byte of the request itself was sent.
     sock: socket.socket | None = None
     connecting: bool = False
     sent: bool = False

@@ -37,8 +37,8 @@ IDLE_SECONDS = 3.0  # less than the 5 s after which some servers close idle conn
 class Call:
     """One call. `seconds` is the deadline of the whole call; None: the caller ends the call.
 
-    `is_order`: whether the call may have to be paid for once it is sent. `public_only`: whether every IP address of its
-    host has to be public.
+    `is_order`: whether the call may have to be paid for once it is sent. `public_only`: whether every IP address of the
+    URL's host has to be public.
     """
 
     method: str
@@ -164,13 +164,13 @@ async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:
-    if context.trace_request_ctx is not None:  # calls that open a WebSocket have no such context
+    if context.trace_request_ctx is not None:  # calls that open a WebSocket have no trace context
         context.trace_request_ctx.sent = True
 
 
 async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _parameters: Any) -> None:
-    """Refuse to redirect a WebSocket, because its headers are only for the original address. Other calls never follow
-    redirects."""
+    """Refuse redirects when a WebSocket is opened, because its headers are only for the original address. Other calls
+    never follow redirects."""
     raise aiohttp.ClientConnectionError("the WebSocket was redirected")
 
 

@@ -41,7 +41,7 @@ class LongTexts:
     def __init__(self, new_sink: Callable[[], Sink], *, short: int = SHORT_BYTES) -> None:
         self._new_sink = new_sink
         self._short = short
-        self._mark = secrets.token_hex(8) + "-"  # a random mark of placeholders, which no document contains
+        self._mark = secrets.token_hex(8) + "-"  # marks placeholders; random, so no document contains it
         # All the mutable state: the sinks so far; the document without its base64; the position where the current
         # string begins in it, if a string is open; the sink for this string's base64; the characters that do not encode
         # whole bytes yet; and whether the last character was a backslash that begins an escape.
@@ -68,8 +68,7 @@ class LongTexts:
                 raise Unreadable("the answer is too large")
 
     def document(self) -> Any:
-        """The parsed document, with placeholders for its base64. To be called after the last `feed`. Raises
-        Unreadable."""
+        """The parsed document, with placeholders for its base64. Call this after the last `feed`. Raises Unreadable."""
         if self._string_at is not None or self._sink is not None:
             raise Unreadable("the answer is incomplete")
         try:

@@ -2,8 +2,8 @@
 network (SSRF).
 
 A result may be at the origin of the back end or of the key's own server, on a host in RESULT_ALLOW, or on the public
-internet. A host on the public internet must not have a local name, and all its IP addresses must be public. If the call
-goes through a proxy, the IP addresses are not checked, because only the proxy knows them.
+internet. A host counts as public if its name is not local and all its IP addresses are public. If the call goes through
+a proxy, the IP addresses are not checked, because only the proxy knows them.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ class ResultAddresses:
         self._allowed = frozenset(host.lower() for host in allowed)
 
     def must_be_public(self, address: str, account: Account | None) -> bool:
-        """Whether every IP address of the host has to be public, which is checked when the name is looked up.
+        """Whether every IP address of the host has to be public. The addresses are checked when the name is looked up.
 
         `account` is the account that made the result; None: its key was removed. Raises ResultRefused for a host whose
         name or literal address is local.

@@ -22,7 +22,7 @@ class SizeRule:
     max_ratio: float = UNBOUNDED  # the maximum ratio of the longer side to the shorter one
 
     def nearest(self, size: Size) -> Size:
-        """The allowed size nearest to a requested one, first in shape, then in number of pixels."""
+        """The allowed size nearest to a requested one: the shape counts first, then the number of pixels."""
         width, height = self._shaped(size)
         pixels, short, long = width * height, min(width, height), max(width, height)
         grow = max(self.min_side / short, 1.0)

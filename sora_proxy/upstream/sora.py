@@ -52,7 +52,7 @@ SIZES = (
 MODELS = ("sora-1.0", "sora-image")  # the documented name comes first, because clients offer the first one
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 T = TypeVar("T")
-Read = Callable[[Answer, HttpCall], T]  # reads an answer, and raises the Fault that it shows
+Read = Callable[[Answer, HttpCall], T]  # returns what an answer contains, or raises the Fault that it reports
 REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an order is certainly not registered
 
 
@@ -208,7 +208,8 @@ class Sora:
             timer.cancel()
 
     def _exchange(self, call: HttpCall, read: Read[T]) -> T:
-        """Make a call and read its answer on this thread, since parsing a large answer would hold up the event loop."""
+        """Make a call and read its answer. Runs on a thread, since parsing a large answer would block the event
+        loop."""
         try:
             return read(self._http.call(call), call)
         except Exception as error:

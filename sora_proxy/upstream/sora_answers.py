@@ -30,10 +30,10 @@ from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
 MAX_RESULTS = 10  # images of one task; an order requests 4 at most
-MAX_ANSWER_VALUES = 100_000  # a page of 100 tasks has a few thousand
+MAX_ANSWER_VALUES = 100_000  # JSON values; a page of 100 tasks has a few thousand
 MAX_ROWS = 1000  # tasks in a list; calls request 100 at most
 ID = re.compile(r"[\w.:~/+=@-]{1,200}", re.ASCII)  # ids are logged and shown, so they must not contain markup
-MAX_NUMBER = 2**53  # a larger number is not a count or a time, and does not fit a column
+MAX_NUMBER = 2**53  # no count or time is larger, and a much larger number would not fit a database column
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
 EXHAUSTED = {"rate_limit_exhausted", "insufficient_quota", "quota_exceeded", "billing_hard_limit_reached"}
@@ -42,7 +42,7 @@ TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", 
 
 
 def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
-    """The fault for an answer that refuses a call, from a closed table. `egress` is the egress of the call."""
+    """The fault for an answer that refuses a call. `egress` is the egress of the call."""
     if answer.is_challenge:
         return EgressFault("The back end asks for a browser check.", egress=egress)
     error = _error(answer)
@@ -135,7 +135,7 @@ def _number(value: Any) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    """The value as a positive integer, rounded up; None for any other value."""
+    """The value as an integer, rounded up; None if it is not a positive number."""
     number = _number(value)
     return math.ceil(number) if number and number > 0 else None
 
@@ -201,8 +201,8 @@ class TaskReader:
         )
 
     def _progress(self, value: Any) -> float | None:
-        """Progress as 0..1. Servers count progress up to 1 or up to 100; the first value above 1 shows which. The
-        value is null early in a task."""
+        """Progress as 0..1. Servers count progress up to 1 or up to 100; the first value above 1 shows which of the two
+        is meant. The value is null early in a task."""
         number = _number(value)
         if number is None or number < 0:
             return None

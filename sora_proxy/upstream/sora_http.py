@@ -109,7 +109,8 @@ class _Sessions:
         scraper.cookies = self.cookies
         scraper.trust_env = False
         scraper.proxies = self.connections.proxies
-        # No redirect is followed. The library would read the body of the redirect, and fail for an invalid address.
+        # No redirect is followed. The library would read the body of the redirect, and would fail if its address were
+        # invalid.
         scraper.get_redirect_target = _no_redirect
         scraper.mount("https://", self.connections)
         scraper.mount("http://", self.connections)
@@ -138,7 +139,7 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
         with response:
             if answer.is_challenge:  # the page is not needed; an unread answer closes the connection
                 return answer
-            if answer.status < 200:  # the next call must not mistake the final answer, which may follow, for its own
+            if answer.status < 200:  # the next call would take the final answer, which may follow, for its own
                 raise CallFailed("the answer is not final", sent=True)
             body = _read(response, call)
         if call.aborted:  # a body without a length looks complete after an abort
@@ -178,8 +179,8 @@ def _encodings(call: HttpCall) -> tuple[str, ...]:
 
 def _arriving(response: requests.Response, call: HttpCall) -> Iterator[bytes]:
     """Yield the body as it arrives, and stop when the call is ended, even if more has arrived."""
-    # `read1` is used because `read` and `stream`, if a chunk has a negative length, return all bytes until the end of
-    # the connection in one piece.
+    # `read1` is used because `read` and `stream` have a flaw: if the length of a chunk is negative, they return all
+    # bytes up to the end of the connection in one piece.
     while not call.aborted and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=False)):
         yield chunk
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sora_proxy.foreign.bounded_json import as_object
 
-Usage = dict[str, Any]  # numbers by name, and objects of such numbers
+Usage = dict[str, Any]  # numbers by name, some of them in nested objects
 
 NAME = re.compile(r"[a-z_]{1,64}")
 MAX_NAMES = 30
@@ -27,7 +27,7 @@ def usage_of(value: Any) -> Usage | None:
 
 
 def added(one: Usage | None, other: Usage | None) -> Usage | None:
-    """The usage of two calls together."""
+    """The usage of two calls, added up."""
     if one is None or other is None:
         return one or other
     total = dict(one)

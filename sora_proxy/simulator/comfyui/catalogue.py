@@ -32,7 +32,7 @@ class Input:
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
     folder: str = ""
-    is_new_form: bool = False  # whether newer versions describe the choices of this input in another form
+    is_new_form: bool = False  # whether newer versions describe the choices of this input in the newer format
 
     @property
     def is_choice(self) -> bool:

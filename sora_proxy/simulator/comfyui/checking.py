@@ -170,7 +170,7 @@ class Check:
         return False
 
     def _value_error(self, each: Input, given: dict[str, Any], about: dict[str, Any]) -> Error | None:
-        """Convert a value in place. Returns its error, if any."""
+        """Convert the value of an input, in place. Returns the error of an invalid value, else None."""
         name = about["input_name"]
         value = given[name]
         if each.folder == "input":

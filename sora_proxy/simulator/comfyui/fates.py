@@ -40,8 +40,7 @@ async def meet(fate: Rule, job: Job, sockets: Sockets) -> None:
 async def send_foreign_frames(sockets: Sockets, job: Job, size: int) -> None:
     """Send the progress and previews of a job that another client submitted without a client_id.
 
-    One preview does not say to which job it belongs; the other one contains the id of that job. Both have at least
-    `size` bytes.
+    One preview contains the id of that job, the other one contains no id. Both have at least `size` bytes.
     """
     other, client = {"prompt_id": str(uuid.uuid4())}, job.client_id
     state = {"value": 1, "max": 2, "state": "running", "node_id": NODE, **other, "display_node_id": NODE}

@@ -42,7 +42,8 @@ async def upload(request: web.Request) -> web.Response:
 
 
 def _free(place: Place, content: bytes, files: Files) -> Place:
-    """Return the place, or the first one with a numbered name that is free or contains the same bytes."""
+    """Return the place if it is free or contains the same bytes. Otherwise, the number in the name is raised until that
+    is true."""
     stem, dot, ending = place.name.rpartition(".")
     stem, ending = (stem, dot + ending) if dot else (place.name, "")
     tried, number = place, 0

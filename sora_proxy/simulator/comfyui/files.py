@@ -29,7 +29,7 @@ class OutsideError(Exception):
 
 
 class Files:
-    """Files by place. When the cap of this module is exceeded, the oldest files are forgotten."""
+    """Files by place. When they have more than `MAX_STORED_BYTES` together, the oldest files are forgotten."""
 
     def __init__(self) -> None:
         """Start with empty folders."""

@@ -24,7 +24,7 @@ class NodeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """What a sampler reads and returns. The images that are decoded from one latent differ only in their number."""
+    """What a sampler reads and returns. The images that are decoded from one latent differ only in their `variant`."""
 
     picture: Picture
     count: int

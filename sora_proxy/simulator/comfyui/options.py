@@ -15,7 +15,7 @@ class ComfyUIOptions:
 
     version: str = option("0.33.0", "version of ComfyUI that is simulated", tuple(VERSIONS))
     seconds: float = option(8.0, "time that a sampler or another slow node takes, in seconds")
-    steps: int = option(0, "steps of every sampler and upscaler (0: as in the graph, or 1 if it has none)")
+    steps: int = option(0, "steps of every sampler and upscaler (0: as in the graph, or 1 if the node has no steps)")
     previews: str = option("none", "preview method for jobs that do not choose one", PREVIEW_METHODS)
     checkpoints: str = option(
         "sd_xl_base_1.0.safetensors,v1-5-pruned-emaonly.safetensors", "installed checkpoints, comma-separated"

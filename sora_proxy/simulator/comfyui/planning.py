@@ -87,7 +87,7 @@ def plan_of(graph: Graph, outputs: list[str], cached: set[str]) -> Iterator[str]
 
 
 def _next(graph: Graph, waiting: Mapping[str, set[str]]) -> str:
-    """Choose the executable node that is nearest to an output node, at most two links away; otherwise the first
+    """Choose the executable node that is nearest to an output node. If none is at most two links away, choose the first
     executable node."""
     ready = [node_id for node_id, others in waiting.items() if not others]
     nearest = {node_id for node_id in waiting if CATALOGUE[graph[node_id]["class_type"]].is_output}

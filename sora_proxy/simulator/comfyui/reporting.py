@@ -55,7 +55,8 @@ class Report:
             await self.sockets.send_preview(preview, None, client)
 
     async def finished(self, node_id: str) -> None:
-        """Report that a node has ended. If its result came from the cache, the node never ran in this job."""
+        """Report that a node has ended. This is also reported for a node whose result came from the cache, so it did
+        not run."""
         most = self._nodes[node_id]["max"] if node_id in self._nodes else 1
         await self._state(node_id, most, most, "finished")
 

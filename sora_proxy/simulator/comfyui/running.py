@@ -79,7 +79,8 @@ class Run:
         return self.entry
 
     def _signatures(self) -> dict[str, str]:
-        """Return the signatures of the nodes. Results in the cache become results of this job."""
+        """Return the signatures of the nodes. If the cache has the result for a signature, it becomes a result of this
+        job."""
         job, cache = self.job, self.simulator.cache
         signatures = signatures_of(job.graph, job.outputs, self._more_of)
         cache.keep_only(set(signatures.values()))

@@ -22,7 +22,8 @@ class Saving:
 
     @classmethod
     def of(cls, files: Files, class_type: str, prefix: str) -> "Saving":
-        """Choose the folder and the names as the node class does. Raises NodeFailed if they lead out of the folder."""
+        """Choose the folder and the names as the node class does. Raises NodeFailed if the prefix leads out of the
+        folder."""
         if class_type == "PreviewImage":
             letters = random.choices(string.ascii_lowercase, k=5)  # noqa: S311
             return cls(files, f"ComfyUI_temp_{''.join(letters)}", "temp")

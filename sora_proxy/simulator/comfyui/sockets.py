@@ -95,7 +95,8 @@ class Sockets:
 
 
 async def _delivered(sending: Awaitable[None]) -> None:
-    """Send a frame, and wait for a slow client. The frame is in a buffer by then, so a timeout does not lose it."""
+    """Send a frame, but wait only a short time for a slow client. The frame is not lost then, because it is already in
+    a buffer."""
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(MAX_SECONDS):
             await sending

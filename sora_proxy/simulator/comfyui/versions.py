@@ -12,7 +12,7 @@ VALID_STATES = ("pending", "in_progress", "completed", "failed", "cancelled")
 class Change(Enum):
     """A change of behaviour. The value is the version that introduced it."""
 
-    create_time = (0, 3, 69)  # in extra_data; from about this version on, outputs from the cache need a client_id
+    create_time = (0, 3, 69)  # is in extra_data; from about this version on, outputs from the cache need a client_id
     preview_by_job = (0, 5)
     jobs = (0, 6)
     cancelled_state = (0, 9)
@@ -27,7 +27,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version, with the entries in `/system_stats` and the feature flags that only it has."""
+    """One version, with the entries in `/system_stats` and the feature flags that no other version has."""
 
     name: str
     os: str

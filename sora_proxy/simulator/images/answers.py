@@ -50,7 +50,7 @@ def filled(template: Mapping[str, Any], order: Order) -> dict[str, Any]:
 
 
 def usage_of(order: Order) -> dict[str, Any]:
-    """Count tokens in OpenAI's form, with made-up numbers of tokens per image."""
+    """Return the usage in OpenAI's format, with made-up numbers of tokens per image."""
     text, image = len((order.prompt or "").split()), REFERENCE_TOKENS * len(order.references)
     made = IMAGE_TOKENS * order.n
     details = {"text_tokens": text, "image_tokens": image}

@@ -16,7 +16,7 @@ from sora_proxy.simulator.images.refusals import Reason, Refused
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 VARIATION = "a variation"  # the text in an image without a prompt
-BLURS = (48, 24, 12)  # how many times smaller than the image the first, second and later partial images are drawn
+BLURS = (48, 24, 12)  # how strongly the first, the second and all later partial images are blurred
 
 
 def image_of(order: Order, variant: int, preview: bytes | None) -> bytes:

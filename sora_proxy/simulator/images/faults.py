@@ -19,8 +19,8 @@ _SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How an answer links to an image. The address may be relative and may require the key, and the first `failures`
-    requests to it fail."""
+    """How an answer links to an image. `relative`: the address is relative; `guarded`: requests to it need the key. The
+    first `failures` requests to it fail."""
 
     relative: bool
     guarded: bool
@@ -29,7 +29,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """The manner of answering one call; the defaults are for a call without a fault."""
+    """How one call is answered; the defaults are for a call without a fault."""
 
     refusal: Refused | None = None
     registered: bool = True  # the order is counted, even if the call is refused or dropped, or answered with a page

@@ -1,7 +1,7 @@
-"""Hosted: the profiles of hosted services. None of them was compared with the running service.
+"""Hosted: the profiles of hosted services. None of these profiles was compared with the service itself.
 
-Sources: the providers' documents, the source code of public clients, and public reports. Whatever these do not state is
-assumed to be as in OpenAI's API.
+Sources: the providers' documents, the source code of public clients, and public reports. Where the sources say nothing,
+a service is assumed to behave like OpenAI's API.
 """
 
 from collections.abc import Mapping

@@ -129,7 +129,8 @@ def check_images(order: Order, received: Received, profile: Profile) -> None:
 
 
 def with_settings(order: Order) -> Order:
-    """Move the size from the settings tag in a prompt to the order, as stable-diffusion.cpp does. Raises Refused."""
+    """Read the size from the settings tag in the prompt, and remove the tag, as stable-diffusion.cpp does. Raises
+    Refused."""
     found = SETTINGS.search(order.prompt or "")
     if found is None:
         return order

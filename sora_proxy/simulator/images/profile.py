@@ -19,7 +19,7 @@ class Wire(Enum):
 
 
 class Edits(Enum):
-    """In which form the route for edits takes images."""
+    """How the route for edits takes images."""
 
     none = auto()  # the route does not exist
     form = auto()
@@ -37,13 +37,13 @@ class Fill(Enum):
     quality = auto()
     background = auto()
     output_format = auto()
-    usage = auto()  # in OpenAI's form
+    usage = auto()  # in OpenAI's format
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The headers that may contain the key. If the key is not needed, clients must send one only if the simulator's
-    options set a key."""
+    """The headers that may contain the key. If `needed` is false, clients must send a key only if the simulator's
+    options set one."""
 
     headers: tuple[str, ...] = ("authorization",)
     needed: bool = True
@@ -53,7 +53,7 @@ class Keys:
 class Fields:
     """How the fields of an order are checked. A field whose tuple of choices is empty is ignored."""
 
-    known: frozenset[str] | None = None  # other fields are refused; None: they are ignored
+    known: frozenset[str] | None = None  # fields not in this set are refused; None: unknown fields are ignored
     refused: frozenset[str] = frozenset()
     needs_model: bool = False
     any_model: bool = False
@@ -62,7 +62,7 @@ class Fields:
     settings_in_prompt: bool = False  # whether a tag in the prompt contains settings, as with stable-diffusion.cpp
     count: str | None = "n"
     max_count: int = 10
-    cuts_count: bool = False  # a count outside the limits is changed to the nearest limit, instead of refused
+    cuts_count: bool = False  # whether a count outside the limits is cut to the nearest limit, rather than refused
     sizes: Sizes = field(default_factory=Sizes)
     families: Mapping[str, Sizes] = field(default_factory=dict)  # the sizes of other models, by prefix of the name
     response_formats: tuple[str, ...] = ("b64_json", "url")  # the first is the default
@@ -78,11 +78,11 @@ class Files:
 
     edits: Edits = Edits.none
     names: tuple[str, ...] = ("image", "image[]")  # the names of the parts of a form, or of the fields of JSON
-    inline: tuple[str, ...] = ()  # fields with addresses or data URIs that the route for generations accepts
+    inline: tuple[str, ...] = ()  # fields in which the route for generations accepts images as addresses or data URIs
     max_images: int = 16
     needs_mask: bool = False
-    checked: bool = True  # files that are not images are refused, instead of ignored
-    untyped: bool = True  # parts declared as application/octet-stream are accepted
+    checked: bool = True  # whether files that are not images are refused; otherwise they are ignored
+    untyped: bool = True  # whether parts declared as application/octet-stream are accepted
     variations: bool = False
 
 
@@ -93,7 +93,7 @@ class Answers:
     rows: str = "data"
     row: Mapping[str, Any] = field(default_factory=dict)  # the fields of each image besides its base64 or address
     whole: Mapping[str, Any] = field(default_factory=lambda: {"created": Fill.now})
-    data_uris: bool = False  # answers contain data URIs instead of addresses
+    data_uris: bool = False  # whether answers contain data URIs instead of addresses
     addresses: str = "/files/{name}.png"  # the paths of images
     addresses_need_key: bool = False
     addresses_relative: bool = False
@@ -120,6 +120,6 @@ class Profile:
     answers: Answers = Answers()
     pages: Mapping[str, Any] = field(default_factory=dict)  # other documents, by path
     one_at_a_time: bool = False
-    attempts: int = 1  # how many times a gateway sends an order that fails to the server behind it
-    behind: Mapping[str, str | None] = field(default_factory=dict)  # profiles by model; None: the server is down
+    attempts: int = 1  # how many times a gateway sends an order to the server behind it if every attempt fails
+    behind: Mapping[str, str | None] = field(default_factory=dict)  # profiles behind a gateway by model; None: down
     idle_seconds: float = 75.0  # until an idle connection is closed

@@ -22,7 +22,8 @@ BLOCK = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An image of a request, from a field or a part of a form. Only a part of a form has a file name, `name`."""
+    """An image of a request, from a field or a part of a form. `name` is the file name, which only a part of a form
+    has."""
 
     field: str
     content: bytes

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Reason(Enum):
-    """The reason why a server refuses a call, or fails."""
+    """The reason for which a server answers a call with an error."""
 
     no_route = auto()
     no_key = auto()
@@ -51,7 +51,7 @@ class Wording:
     message: str = ""
     code: str | int | None = None
     kind: str | None = "invalid_request_error"
-    param: str | None = None  # the `param` of the error, if not the field's name
+    param: str | None = None  # the `param` of the error; None: the name of the field
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ Form = Callable[[SentError], Any]
 
 
 def openai_error(sent: SentError) -> Any:
-    """Return the error object of OpenAI."""
+    """Return an error object as OpenAI formats it."""
     return {"error": {"message": sent.message, "type": sent.kind, "param": sent.param, "code": sent.code}}
 
 
@@ -108,12 +108,12 @@ def coded_error(sent: SentError) -> Any:
 
 
 def text_error(sent: SentError) -> Any:
-    """Return the message in `error`. If there is a code, the code is in `error`, and the message is in `message`."""
+    """Return the message as `error`; if there is a code, the code as `error` and the message as `message`."""
     return {"error": sent.message} if sent.code is None else {"error": sent.code, "message": sent.message}
 
 
 def status_and_text_error(sent: SentError) -> Any:
-    """Return xAI's form: the status as a string, and a message."""
+    """Return an error as xAI formats it: the code, or else the status, as a string, and a message."""
     return {"code": str(sent.code or sent.status), "error": sent.message}
 
 
@@ -123,34 +123,34 @@ def status_error(sent: SentError) -> Any:
 
 
 def litellm_error(sent: SentError) -> Any:
-    """Return OpenAI's error object with the status as its code, or a detail for an unknown route."""
+    """Return OpenAI's error object with the status as its code; for an unknown route, an object with a `detail`."""
     if sent.status == 404:
         return {"detail": sent.message}
     return openai_error(SentError(sent.status, sent.message, str(sent.status), sent.kind, sent.param))
 
 
 def bare_error(sent: SentError) -> Any:
-    """Return SiliconFlow's form: a code, a message and empty data."""
+    """Return an error as SiliconFlow formats it: a code, a message and empty data."""
     return {"code": sent.code, "message": sent.message, "data": None}
 
 
 def detail_error(sent: SentError) -> Any:
-    """Return one of FastAPI's forms: a list if a field is invalid, otherwise a text."""
+    """Return an error as FastAPI formats it: a list of details for status 422, otherwise a text."""
     if sent.status == 422:
         return {"detail": [{"type": "value_error", "loc": ["body", sent.param], "msg": sent.message, "input": None}]}
     return {"detail": sent.message}
 
 
 def google_error(sent: SentError) -> Any:
-    """Return the error object of Google's APIs."""
+    """Return an error object as Google's APIs format it."""
     error: dict[str, Any] = {"code": sent.status, "message": sent.message, "status": sent.kind}
     return {"error": error | ({"details": list(sent.details)} if sent.details else {})}
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of one kind of server: their form, and the wording for each reason. `of_forms` contains the wordings
-    that differ if the request is a form."""
+    """The errors of one kind of server: the function that formats them, and the wording for each reason. `of_forms`
+    contains other wordings for requests whose body is a multipart form."""
 
     form: Form
     wordings: Mapping[Reason, Wording]

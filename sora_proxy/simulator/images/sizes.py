@@ -21,13 +21,14 @@ class Sizes:
     only_names: bool = False
     sides: tuple[int, int] = (1, 4096)
     step: int = 1  # each side is a multiple of this number
-    rounds_up: bool = False  # other sides are rounded up to a multiple of `step`
+    rounds_up: bool = False  # whether other sides are rounded up to a multiple of `step`
     pixels: tuple[int, int] = (1, 4096 * 4096)
     max_ratio: float = math.inf
-    forgives: bool = False  # an unreadable value is replaced by the default, instead of refused
+    forgives: bool = False  # whether the default replaces an unreadable value; otherwise the value is refused
 
     def size_of(self, value: Any) -> Size | None:
-        """Return the size for the value of the field (None: the field is missing), or None if the server refuses it."""
+        """Return the size for the value of the field (None: the field is missing), or None if the server refuses the
+        value."""
         if value is None:
             return self.default
         if isinstance(value, str) and value in self.names:

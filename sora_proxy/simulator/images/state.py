@@ -22,7 +22,7 @@ MAX_STORED_BYTES = 256 * 2**20
 
 @dataclass(slots=True)
 class StoredFile:
-    """An image that clients can fetch. The request may require the key, and the next `failures` requests fail."""
+    """An image that clients can fetch. If it is `guarded`, requests need the key. The next `failures` requests fail."""
 
     content: bytes
     content_type: str
@@ -31,7 +31,8 @@ class StoredFile:
 
 
 class StoredFiles:
-    """The images that clients can fetch. When the cap of this module is exceeded, the oldest images are forgotten."""
+    """The images that clients can fetch. When they have more than `MAX_STORED_BYTES` together, the oldest ones are
+    forgotten."""
 
     def __init__(self) -> None:
         """Start without images."""

@@ -41,7 +41,7 @@ class Work:
             return await self.drawn()
 
     async def pause(self, seconds: float) -> None:
-        """Wait. The wait ends early if the server stops."""
+        """Wait for this many seconds, or until the server stops."""
         if seconds:
             await self.request.app[STOPPING].pause(seconds)
 
@@ -57,7 +57,8 @@ class Work:
         return [padded(image, self.manner.min_bytes) for image in images]
 
     async def partial(self, number: int, image: bytes) -> bytes:
-        """Return a partial image: a blurred copy of the image, or the image itself if the options set its size."""
+        """Return a partial image: a blurred copy of the image, or the image itself if the options set the size of
+        files."""
         if self.simulator.options.image_bytes:
             return image
         return await self.simulator.artist.work(lambda: partial_of(image, number, self.order.output_format))

@@ -1,7 +1,7 @@
 """ComfyUI: the back end for one or more ComfyUI servers. Each server is a key, and workflows are read from files.
 
-A task is a job with an id from this server, so an order whose answer was lost is found by that id. The queue and the
-history show the state of a job; progress and previews arrive through a WebSocket while the job is running.
+A task is a job whose id this server chose, so an order can be found by that id if the answer to it was lost. The queue
+and the history show the state of a job; progress and previews arrive through a WebSocket while the job is running.
 
     calls.py, answers.py       calls to servers, and the meaning of their answers
     workflows.py, graphs.py    the files, and the graph of one order
@@ -42,19 +42,19 @@ from sora_proxy.upstream.comfyui.workflows import WorkflowFolder
 from sora_proxy.upstream.downloads import Downloads
 from sora_proxy.upstream.http_client import HttpClient
 
-UPLOADS = "sora_proxy"  # the folder for reference images in a server's folder of input files
+UPLOADS = "sora_proxy"  # the subfolder for reference images, in a server's folder of input files
 PREVIEWS, NO_PREVIEWS = "latent2rgb", "none"
 SEEDS = 2**32
 
 
 class ComfyUI:
-    """The back end. By default, a key has one job at a time, because a server works on only one job."""
+    """The back end. By default, a key has one job at a time, because a server runs only one job at a time."""
 
     identity = Identity.named
     names_tasks: bool | None = None
     polls_are_complete = True  # the queue and the history show every job since the server was started
     max_concurrent: int | None = 1
-    links_results = False  # the files on the server contain the prompt
+    links_results = False  # clients must not get links, because the files on the server contain the prompt
     capabilities = Capabilities()  # the capabilities depend on the workflows that the servers can run
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
@@ -128,7 +128,7 @@ class ComfyUI:
             raise UpstreamUnavailable("A finished image can't be read.", code="result_unavailable") from error
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
-        """Accept any address, since results are never linked."""
+        """Accept any address, since clients never get links to results."""
 
     async def probe(self, account: Account) -> None:
         await self._calls.get(account, "/system_stats")
@@ -161,6 +161,7 @@ def _name_files_uniquely(graph: dict[str, Any], output: str, task_id: str) -> No
 
 
 def _nodes_without_work(node_errors: Any) -> set[str]:
-    """The output nodes that ComfyUI does not execute. It accepts an order if at least one output node is valid."""
+    """The output nodes that ComfyUI will not execute, because they or the nodes before them have errors. ComfyUI
+    accepts an order if at least one output node is valid."""
     outputs = [as_object(error).get("dependent_outputs") for error in as_object(node_errors).values()]
     return {node for nodes in outputs if isinstance(nodes, list) for node in nodes if isinstance(node, str)}

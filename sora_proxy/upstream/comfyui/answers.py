@@ -17,7 +17,7 @@ from sora_proxy.upstream import Snapshot, TaskState
 
 log = structlog.get_logger(__name__)
 
-OURS = "sora_proxy"  # in a job's `extra_data`, the key of the facts that later processes of this server need
+OURS = "sora_proxy"  # the key in a job's `extra_data` under which this server stores what it needs after a restart
 MAX_RESULTS = 64  # images of one job
 IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNORECASE)
 EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,60}", re.ASCII)  # the name of an exception's class, perhaps with its module

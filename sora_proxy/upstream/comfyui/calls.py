@@ -74,7 +74,7 @@ class Calls:
         return account.base_url or self._options.base_url
 
     def headers(self, account: Account) -> dict[str, str]:
-        """The headers of every call, including sockets and downloads."""
+        """The headers of every call, including calls that open sockets or download files."""
         login = {"authorization": f"Bearer {account.token}"} if account.token else {}
         return {**login, **self._options.extra_headers, **account.headers}
 
@@ -84,11 +84,11 @@ class Calls:
         return Call(method, self.base(account) + path, account.egress, seconds, headers, **more)
 
     async def get(self, account: Account, path: str) -> dict[str, Any]:
-        """The JSON object that the server has at a path. Raises Fault if there is none."""
+        """Get the JSON object at a path of the server. Raises Fault if the answer does not contain one."""
         return self._object(await self.answer(self.call(account, "GET", path)), account)
 
     async def post(self, account: Account, path: str, body: Mapping[str, Any]) -> Answer:
-        """Send JSON that is not an order, and return the answer. Raises Fault if there is none."""
+        """Send JSON that is not an order, and return the answer. Raises Fault if the server does not answer."""
         return await self.answer(self.call(account, "POST", path, body=orjson.dumps(body), headers=JSON))
 
     async def upload(self, account: Account, form: aiohttp.FormData) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class Calls:
         raise fault
 
     async def answer(self, call: Call) -> Answer:
-        """The answer to a call, read completely. Raises Fault if there is none."""
+        """Make a call, and read its whole answer. Raises Fault if the server does not answer."""
         content = bytearray()
         async with self._http.answer(call) as answer:
             async for chunk in answer.content.iter_any():

@@ -23,12 +23,12 @@ from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limi
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
 from sora_proxy.upstream.sizes import Size, SizeRule
 
-MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # for images whose sizes the map does not list
+MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # the limits of a size if the map does not list sizes
 
 
 def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
-    """The models of the workflows, with their abilities. A workflow is the model NAME, and also the model
-    NAME/CHECKPOINT for each of its checkpoints."""
+    """The models of the workflows, with their abilities. Clients can order a workflow under its NAME, and as
+    NAME/CHECKPOINT with each of its checkpoints."""
     models: dict[str, Abilities] = {}
     for workflow in workflows.values():
         for checkpoint in ("", *workflow.available):
@@ -79,13 +79,13 @@ def _own_abilities(workflow: Workflow) -> Abilities:
 
 
 def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
-    """Whether a workflow can use the checkpoint of a model's name. A workflow that maps no checkpoint always uses the
-    checkpoint in its graph."""
+    """Whether a workflow can be used for a model with this checkpoint in its name. A workflow that maps no checkpoint
+    accepts every name, and always uses the checkpoint in its graph."""
     return not checkpoint or "checkpoint" not in workflow.slots or checkpoint in workflow.available
 
 
 def _size_in(workflow: Workflow) -> Size | None:
-    """The size in the graph, from the slots for width and height; None if the map has no such slots."""
+    """The size that the graph contains in the slots for width and height; None if it contains none."""
     found = [
         workflow.graph[node]["inputs"].get(name)
         for field in ("width", "height")
@@ -133,7 +133,7 @@ def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, 
     wanted = submission.parameters.get("seed", -1)
     values = {name: value for name, value in submission.parameters.items() if name in workflow.slots}
     values |= {"prompt": spec.prompt, "width": spec.width, "height": spec.height, "count": submission.n}
-    # ComfyUI has no negative seeds; for other programs a negative seed means a random one.
+    # ComfyUI has no negative seeds; other programs use one to request a random seed.
     values["seed"] = (wanted if wanted >= 0 else seed) % (workflow.max_seed + 1)
     if checkpoint := _checkpoint(workflow, submission.model):
         values["checkpoint"] = checkpoint
@@ -141,7 +141,7 @@ def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, 
 
 
 def _checkpoint(workflow: Workflow, model: str) -> str | None:
-    """The checkpoint in a model's name, if the workflow maps it. Raises RequestFault."""
+    """The checkpoint in a model's name; None if there is none. Raises RequestFault if the workflow can't use it."""
     checkpoint = model.partition("/")[2]
     if not _has_checkpoint(workflow, checkpoint):
         raise RequestFault("The checkpoint of this model no longer exists.", code="model_unavailable")
@@ -149,9 +149,11 @@ def _checkpoint(workflow: Workflow, model: str) -> str | None:
 
 
 def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> None:
-    """Set the reference images and the mask. Raises RequestFault if the workflow needs an image that the order lacks.
+    """Set the reference images and the mask. Raises RequestFault if the order has too few images for the workflow, or
+    too many.
 
-    References after the first one may be missing; the nodes that would load them are then removed.
+    Only the first reference image is needed. If the order has fewer than the workflow can load, the nodes that would
+    load the missing images are removed.
     """
     files = [image.upload_id for image in submission.images]
     masks = [submission.mask.upload_id] if submission.mask else []
@@ -187,8 +189,8 @@ def _take_out(graph: Graph, node_id: str) -> None:
 
 
 def fitted(workflow: Workflow, object_info: ObjectInfo) -> Workflow:
-    """A workflow with the checkpoints and the limits of a server. If the server does not have the checkpoint in the
-    graph, the first available checkpoint in the map replaces it."""
+    """A workflow, adapted to the checkpoints and the limits of a server. If the server lacks the checkpoint in the
+    graph, the first checkpoint of the map that the server has replaces it."""
     available = _available(workflow, object_info)
     limits = {field: _limits(workflow, field, object_info) for field in ("width", "height", "seed", "count")}
     steps = [step for field in ("width", "height") if (step := limits[field].get("step")) and isinstance(step, int)]
@@ -225,7 +227,7 @@ def _on_server(workflow: Workflow, place: Slot, object_info: ObjectInfo) -> list
 
 
 def _with_checkpoint(workflow: Workflow, available: Sequence[str], object_info: ObjectInfo) -> Mapping[str, Any]:
-    """The graph with its own checkpoint, or with the first available checkpoint if the server lacks its own."""
+    """The graph, in which the first available checkpoint replaces one that the server lacks."""
     places, graph = workflow.slots.get("checkpoint", ()), workflow.graph
     own = all(graph[place[0]]["inputs"][place[1]] in _on_server(workflow, place, object_info) for place in places)
     if not available or own:

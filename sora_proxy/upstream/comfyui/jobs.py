@@ -29,7 +29,7 @@ class Jobs:
         self._stopped: set[str] = set()
 
     def listener(self, account: Account) -> Listener:
-        """The listener for an account's jobs. It opens its next socket with the address and headers of `account`."""
+        """The listener for an account's jobs. Its next socket uses the address and headers of `account`."""
 
         def connect(client_id: str) -> Socket:
             path = f"/ws?clientId={quote(client_id)}"
@@ -72,8 +72,8 @@ class Jobs:
             await listener.close()
 
     async def _stop_in_older(self, task_id: str, account: Account) -> bool:
-        """Stop a job through the routes of older servers. Returns whether the job existed. It is first removed from the
-        queue and then interrupted, because it may begin to run before it is removed."""
+        """Stop a job through the routes of older servers. Returns whether the job existed. The job is first removed
+        from the queue and then interrupted, because it may start before it is removed."""
         known = task_id in queued_jobs(await self._calls.get(account, "/queue"))
         await self._calls.post(account, "/queue", {"delete": [task_id]})
         version = version_in(await self._calls.get(account, "/system_stats"))

@@ -4,7 +4,7 @@ there are jobs.
 The socket is optional, because polls also show that a job has ended. ComfyUI does not handle two sockets with the same
 id well, as seen with three versions: once the second one is open, the first one gets no events, and when the first one
 is closed, the second one gets no events either. So an id has at most one socket, and a new socket is opened only after
-the last one is closed. A socket is replaced if it receives no frames about this server's jobs although one of these
+the previous one is closed. A socket is replaced if it receives no frames about this server's jobs although one of these
 jobs is running.
 """
 
@@ -24,11 +24,11 @@ from sora_proxy.upstream.comfyui.progress import Graph, JobProgress, read_binary
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS = 1.0  # between checks for silence and for the end of all jobs
-SILENCE_SECONDS = 30.0  # while a job is running, a socket that gets no frame about a job for this time is replaced
+TICK_SECONDS = 1.0  # the interval at which to check whether the socket is silent and whether jobs are left
+SILENCE_SECONDS = 30.0  # a socket that gets no frame about our jobs for this long is replaced if a job is running
 UNPOLLED_SECONDS = 60.0  # a job that is not polled for this time is forgotten
 READY_SECONDS = 2.0  # how long an order waits for the socket, so that the first events are not missed
-MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a broken socket is opened again
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # the pause before a broken socket is opened again
 # With this feature flag, a preview contains the id of its job.
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
 
@@ -68,8 +68,8 @@ class Listener:
             log.info("comfyui socket not open yet")
 
     def watch(self, prompt_id: str, graph: Graph, *, client_id: str | None = None, runs: bool = False) -> JobProgress:
-        """Listen for the events of a waiting or running job. `client_id` is given if an earlier process may have
-        submitted the job."""
+        """Listen for the events of a waiting or running job. `client_id` is the id with which the job was submitted, if
+        that may have been done by an earlier process."""
         now = _now()
         if not self._jobs and client_id:
             self.client_id = client_id

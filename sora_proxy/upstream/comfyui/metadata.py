@@ -31,7 +31,7 @@ PIECE = 2**16
 
 
 class Damaged(ValueError):
-    """The file does not match the format of its first bytes."""
+    """The file begins like a known format, but the rest does not follow that format."""
 
 
 def strip(file: Path) -> None:
@@ -145,7 +145,7 @@ def _needed(marker: int, data: bytes) -> bytes | None:
 
 
 def _copy_scan(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy coded data up to the next marker other than a restart. A stuffed zero is not a marker."""
+    """Copy coded data up to the next marker. Restart markers are copied too, and 0xFF with a stuffed zero is data."""
     before = b""
     while piece := source.read(PIECE):
         data, at = before + piece, 0
@@ -191,7 +191,8 @@ def _table_size(flags: int) -> int:
 
 
 def _copy_extension(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy an extension that controls how frames are shown, but only blocks of the expected size."""
+    """Copy an extension if it controls how frames are shown, but leave out blocks of an unexpected size. Skip other
+    extensions."""
     label, block = _read(source, 1), _block(source)
     kept_bytes = 0
     if label[0] == GIF_GRAPHIC_CONTROL:

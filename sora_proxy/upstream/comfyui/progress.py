@@ -1,8 +1,9 @@
 """Progress: reads the progress of this server's jobs from the frames of ComfyUI's WebSocket. No I/O.
 
-Observed with running servers: `progress_state` lists every node that was touched so far, and `execution_cached` lists
-the nodes whose results are in the cache. A preview with the id of its job is a binary frame of event 4, big-endian: the
-number of the event, the length of a JSON text, the text, and the image. Everything else about a job is read from polls.
+Observed with running servers: `progress_state` lists every node that the job has reached so far, and `execution_cached`
+lists the nodes whose results are in the cache. A preview with the id of its job is a binary frame of event 4,
+big-endian: the number of the event, the length of a JSON text, the text, and the image. Everything else about a job
+comes from polls.
 """
 
 import asyncio
@@ -18,8 +19,9 @@ from sora_proxy.foreign.bounded_json import as_object
 
 MAX_TEXT = 2**20  # characters of a frame; the states of a thousand nodes take 200,000
 MAX_METADATA = 2**16
-# Nodes of these classes take most of the time if they work on the results of other nodes. A node with no link, or only
-# with a link to a model, just configures another node, such as KSamplerSelect, SamplerSASolver or UpscaleModelLoader.
+# Nodes of these classes take most of the time if they work on the results of other nodes. Nodes without links, or with
+# only a link to a model, just configure another node: KSamplerSelect, SamplerSASolver and UpscaleModelLoader are
+# examples.
 SLOW = re.compile(r"sampler|upscale\w*model|sdupscale", re.IGNORECASE)
 SLOW_SHARE = 0.9  # the weight of all slow nodes together, as a share of the job
 PREVIEW_WITH_METADATA = 4
@@ -46,7 +48,7 @@ class JobProgress:
                 self._done[node_id] = 1.0
 
     def advanced(self, nodes: Any) -> None:
-        """Note the states of all nodes that were touched so far."""
+        """Note the states of all nodes that the job has reached so far."""
         for node_id, state in as_object(nodes).items():
             if isinstance(state, dict):
                 self._done[node_id] = 1.0 if state.get("state") == "finished" else _share(state)
@@ -77,7 +79,7 @@ def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
 
 def read_binary(frame: bytes, jobs: Mapping[str, JobProgress]) -> bool:
     """Read a binary frame. Returns whether it was a preview of one of these jobs. A preview without the id of its job
-    is ignored, because another program may have submitted the job."""
+    is ignored, because it may belong to another program's job."""
     if len(frame) < 8:
         return False
     event, length = struct.unpack_from(">II", frame)

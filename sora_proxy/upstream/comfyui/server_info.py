@@ -1,7 +1,8 @@
 """Server info: reads a server's description of its node classes from the answer to `GET /object_info`.
 
-An input is `[type, options]`. In old nodes, the type of a choice is the list of its values. In new nodes, the type is
-"COMBO", and the list is the entry `options` of the options. Observed with ComfyUI 0.3.64, 0.8.0 and 0.33.0.
+An input is described as `[type, options]`. An input whose value is chosen from a list is called a choice here. Old
+nodes have the list in place of the type; new nodes have the type "COMBO", and the list in the options, under the name
+`options`. Observed with ComfyUI 0.3.64, 0.8.0 and 0.33.0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ ObjectInfo = Mapping[str, Any]
 GROUPS = ("required", "optional")
 UPLOADS = ("image_upload", "video_upload", "audio_upload")  # options that mark a choice between uploaded files
 OTHER_MEDIA = {"LATENT", "AUDIO", "VIDEO", "MESH", "MODEL", "CLIP", "VAE", "CONDITIONING"}
-DYNAMIC = "COMFY_"  # inputs whose type has this prefix have other names in a graph
+DYNAMIC = "COMFY_"  # inputs whose type has this prefix have different names in graphs than here
 
 
 def choices_of(object_info: ObjectInfo, class_type: str, name: str) -> Sequence[Any] | None:

@@ -1,4 +1,4 @@
-"""Servers: finds out which models each ComfyUI server offers, given the workflows and its nodes and model files."""
+"""Servers: finds out which models each ComfyUI server offers, from the workflows and the server's nodes and files."""
 
 import math
 import time
@@ -22,8 +22,8 @@ from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 log = structlog.get_logger(__name__)
 
 FIRST_WITH_OUR_IDS = (0, 3, 45)
-# The time after which a server is queried again. For the same time, a server that lacks a model gets no orders for this
-# model if another server has it.
+# The time after which a server is queried again. A server that lacks a model gets no orders for this model for the same
+# time, if another server has the model.
 ASK_SECONDS = 30.0
 
 
@@ -38,13 +38,14 @@ class Known:
     problems: Mapping[str, str]
 
     def can_make(self, submission: Submission) -> bool:
-        """Whether the server supports an order without changing its meaning."""
+        """Whether the server has the order's model, and the model supports the order."""
         abilities = self.models.get(submission.model)
         return abilities is not None and abilities.can_make(submission.spec)
 
 
 class Servers:
-    """Queries servers for their nodes and files, and compares these with the workflows after every change of a file."""
+    """Queries servers for their nodes and files, and compares these with the workflows whenever a workflow's file has
+    changed."""
 
     def __init__(self, folder: WorkflowFolder, calls: Calls, threads: BlockingPool) -> None:
         self._folder = folder
@@ -57,7 +58,7 @@ class Servers:
         self._asked_at = -math.inf
 
     async def may_have_changed(self) -> bool:
-        """Whether a workflow's file has changed since the last query, or a server's files may have changed."""
+        """Whether a workflow's file has changed, or the last query is so old that a server's files may have changed."""
         await self._read()
         return self._offered is not self._folder.workflows or time.monotonic() >= self._asked_at + ASK_SECONDS
 
@@ -100,8 +101,8 @@ class Servers:
                 log.warning("workflow ignored", workflow=name, reason=reason)
 
     async def _ask(self, account: Account) -> Known:
-        """Query only the node classes of the workflows, since a description of all classes can take seconds and many
-        MB."""
+        """Query a server, but only about the node classes in the workflows: a description of all classes can take
+        seconds and many MB."""
         await self._read()
         version = version_in(await self._calls.get(account, "/system_stats"))
         if version is not None and version < FIRST_WITH_OUR_IDS:

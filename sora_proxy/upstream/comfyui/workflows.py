@@ -1,5 +1,5 @@
-"""Workflows: reads the graphs of orders. Each workflow has two files: NAME.json, as ComfyUI exports it, and
-NAME.map.json.
+"""Workflows: reads the workflows from which the graphs of orders are built. Each workflow has two files: NAME.json, as
+ComfyUI exports it, and NAME.map.json.
 
 A file in the operator's folder replaces the package's file of the same name. Faults are found when a file is read, and
 described for the operator.
@@ -61,7 +61,7 @@ class WorkflowFolder:
         self.workflows: Mapping[str, Workflow] = MappingProxyType({})
         self.faults: Mapping[str, str] = MappingProxyType({})  # by workflow
         self._folder = folder
-        self._lock = threading.Lock()  # several threads may read
+        self._lock = threading.Lock()  # several threads may call `read`
         # The document of each file, or the ValueError that explains why the file can't be read.
         self._contents: dict[Path, tuple[Stamp, Any]] = {}
 

@@ -109,7 +109,7 @@ class OpenAIImages:
 
     async def probe(self, account: Account) -> None:
         path = self._profile.probe_path or self._profile.models_path
-        if path is not None:  # if there is no free call, the next order is the test
+        if path is not None:  # without a free call, the next order shows whether the key works
             await self._get(path, account)
 
     async def close(self) -> None:

@@ -15,8 +15,8 @@ Document = Mapping[str, Any]  # the JSON object in an answer with status 200
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The functions of one wire. `images_in` finds base64, data URIs or addresses; `refusal_in` is for answers without
-    images.
+    """The functions of one wire. `images_in` returns base64, data URIs or addresses, and `refusal_in` the fault of an
+    answer without images.
 
     `other_texts` is the maximum number of other base64 strings in an answer, such as the signatures and sketches of a
     model that thinks. These precede the image, and can't be distinguished from the image until the answer has ended.

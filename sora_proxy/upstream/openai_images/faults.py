@@ -1,8 +1,8 @@
-"""Faults: a closed table that maps answers without images to faults.
+"""Faults: maps answers without images to faults.
 
-The table uses the status of an answer and the codes of its error object. It uses no texts, except for the facts about a
-rate limit that OpenAI states only in the text. If an answer to an order is not in the table, the outcome of the order
-is unknown.
+A fault is chosen by the status of an answer and the codes of its error object. Texts are not used, except for the facts
+about a rate limit that OpenAI states only in the text. If no rule applies to an answer to an order, the outcome of the
+order is unknown.
 """
 
 import re
@@ -61,7 +61,7 @@ class ErrorObject:
     """A back end's description of an error, with empty strings for missing fields.
 
     `given`: whether the answer contains an error at all. `reason` is more specific than the code. `delay` is the time
-    to wait in Google's form, such as 3.3s.
+    to wait in Google's format, such as 3.3s.
     """
 
     code: str = ""
@@ -77,7 +77,7 @@ class ErrorObject:
 
 
 def error_object(body: Any) -> ErrorObject:
-    """The error in an answer, in any of the forms that servers use."""
+    """The error in an answer, in whichever format the server describes it."""
     if not isinstance(body, dict):
         return ErrorObject()
     error = next((body[name] for name in ("error", "detail", "message") if body.get(name)), _error_of_choice(body))

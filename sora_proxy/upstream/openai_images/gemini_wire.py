@@ -32,7 +32,7 @@ BLOCKED = {
 }
 ENDED_WELL = "STOP"
 REASON = re.compile(r"[A-Z_]{1,64}")
-SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # these models take `imageSize`; its default is the first size below
+SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # models that take `imageSize`; the default is 1K
 IMAGE_SIZES = {1024: "1K", 2048: "2K", 4096: "4K"}  # by the side of a square with the same number of pixels
 USAGE = {
     "promptTokenCount": "input_tokens",

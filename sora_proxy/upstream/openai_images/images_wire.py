@@ -95,8 +95,8 @@ def _prompt(prompt: str, parameters: dict[str, Any], profile: Profile) -> str:
 
 
 def _without(tag: str, prompt: str) -> str:
-    """A prompt without these tags and their content, which could change any setting. The remaining text can't form a
-    new tag."""
+    """A prompt without settings tags and what they enclose, because a client could change any setting with them. What
+    remains can't form a new tag."""
     pattern = re.compile(rf"<{tag}.*?(?:</{tag}>|$)|</{tag}>", re.IGNORECASE | re.DOTALL)
     before = None
     while prompt != before:
@@ -117,7 +117,7 @@ def _size_fields(size: Size, profile: Profile) -> dict[str, str]:
 
 
 def _form(fields: Mapping[str, Any], images: list[Input], mask: Input | None, images_field: str) -> aiohttp.FormData:
-    """A form whose file parts have the type of their bytes, since OpenAI refuses `application/octet-stream`."""
+    """A form in which each file has its real media type, since OpenAI refuses `application/octet-stream`."""
     form = aiohttp.FormData()
     for name, value in fields.items():
         form.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())

@@ -29,7 +29,7 @@ def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: s
 
 
 def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
-    """The limit that an order has reached according to the headers of its answer; None if they report none."""
+    """The limit that an order has reached according to the headers of its answer; None if it has reached none."""
     found = RESET.fullmatch(headers.get(NEXT, "").strip()) if headers.get(NO_MORE, "").strip() == "0" else None
     seconds = _seconds(found)
     return (

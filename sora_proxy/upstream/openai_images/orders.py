@@ -1,4 +1,4 @@
-"""Orders: the types of one call to a server and of its images."""
+"""Orders: the types that describe one call to a server, and the images in the call."""
 
 import math
 from collections.abc import Iterable

@@ -39,18 +39,18 @@ class Sizes(Enum):
     """How an order chooses the size of the image."""
 
     none = auto()  # an order can't choose the size
-    pixels = auto()  # by `size`, as 1024x1024
-    image_size = auto()  # by `image_size`, as 1024x1024
-    ratio = auto()  # by `aspect_ratio`, or the same field of another wire, as 3:2
+    pixels = auto()  # in the field `size`, such as 1024x1024
+    image_size = auto()  # in the field `image_size`, such as 1024x1024
+    ratio = auto()  # as a ratio such as 3:2, in the field that the wire has for it
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One kind of server."""
 
-    abilities: Abilities  # of models that are not in `models`
+    abilities: Abilities  # the abilities of models that `models` does not contain
     hosts: tuple[str, ...] = ()  # the ends of host names by which this kind of server is recognized
-    models: Mapping[str, Abilities] = field(default_factory=dict)  # by the prefixes of model names
+    models: Mapping[str, Abilities] = field(default_factory=dict)  # abilities by prefix of the model's name
     wire: Wire = Wire.images
     models_path: str | None = "/models"  # the path of the list of models; None: there is no list
     probe_path: str | None = None  # the path of a free call that needs the key; None: `models_path`
@@ -58,17 +58,17 @@ class Profile:
     deployment_in_path: bool = False  # the model is in the path, not in the body, unless the base URL ends in v1
     query: str = ""  # the default query string of each address
     edits: Edits = Edits.form
-    edits_need_mask: bool = False  # without a mask, an order is sent as with `inline`
+    edits_need_mask: bool = False  # an order with reference images but no mask is sent as with `inline`
     images_field: str = "image[]"  # the field for reference images
     sizes: Sizes = Sizes.pixels
     ratios: tuple[Ratio, ...] = ()
-    asks_for_base64: bool = False  # with `response_format`, which some servers need and others refuse
+    asks_for_base64: bool = False  # whether orders have a `response_format`, which some servers need and others refuse
     count_field: str | None = "n"  # the field for the number of images; None: one image in each call
-    settings_tag: str | None = None  # the tag that encloses, in a prompt, settings for which the API has no field
+    settings_tag: str | None = None  # the tag in a prompt around settings for which the API has no field
     negative_after: str | None = None  # the text between the prompt and a negative prompt in the same field
     names: Mapping[str, str] = field(default_factory=dict)  # the server's own names for parameters
-    fixed_fields: Mapping[str, Any] = field(default_factory=dict)  # fields and values of every order
-    refused_codes: frozenset[str] = frozenset()  # codes which show, whatever the status, that no work has begun
+    fixed_fields: Mapping[str, Any] = field(default_factory=dict)  # fields that every order contains, with their values
+    refused_codes: frozenset[str] = frozenset()  # codes that prove that no work has begun, whatever the status is
     max_concurrent: int | None = None
 
     @property
@@ -214,8 +214,8 @@ PROFILES: Mapping[str, Profile] = {
 def profile_of(name: str, base_url: str, chosen: str | None) -> Profile:
     """The profile that the operator chose for a back end, else that of its host, else the generic one.
 
-    With Azure, the path contains the name of the deployment. At newer addresses, which end in v1, the body contains the
-    name. Raises ConfigurationError.
+    With Azure, the path contains the name of the deployment; but if the address is of the newer kind, which ends in v1,
+    the body contains the name. Raises ConfigurationError.
     """
     if chosen is not None and chosen not in PROFILES:
         raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])
