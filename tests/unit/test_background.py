@@ -96,7 +96,7 @@ async def test_a_loop_that_returns_is_not_started_again(caplog: pytest.LogCaptur
     assert caplog.text == ""
 
 
-async def test_leaving_the_block_waits_until_each_loop_has_cleaned_up() -> None:
+async def test_stopping_the_loops_waits_until_each_loop_has_cleaned_up() -> None:
     cleaned: list[str] = []
 
     async def loop() -> None:
@@ -142,7 +142,7 @@ async def test_uninterrupted_work_ends_before_a_cancellation_takes_effect() -> N
 
 
 @pytest.mark.parametrize("shared", [True, False])
-async def test_a_task_inherits_the_log_context_of_its_starter_unless_it_is_shared(*, shared: bool) -> None:
+async def test_a_task_inherits_the_log_context_of_its_caller_unless_the_task_is_shared(*, shared: bool) -> None:
     async def context() -> dict[str, object]:
         return structlog.contextvars.get_contextvars()
 

@@ -106,7 +106,7 @@ def of_two(first: Abilities, second: Abilities) -> Models:
     return models
 
 
-def test_an_order_may_go_to_every_back_end_that_can_make_it() -> None:
+def test_an_order_may_go_to_every_back_end_that_can_make_its_images() -> None:
     can_much = Abilities(max_images=4, max_references=3, masks=True)
     models = of_two(Abilities(), can_much)
     for model in ("fox", "alias"):

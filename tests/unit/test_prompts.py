@@ -148,7 +148,7 @@ def test_invalid_message_content_is_refused(content: Any) -> None:
         ([{"type": "image_url", "image_url": ADDRESS}, {"type": "text", "text": f"a fox {URI}"}], (ADDRESS, URI)),
     ],
 )
-def test_several_images_are_read_in_their_order(content: Any, images: tuple[str, ...]) -> None:
+def test_several_images_are_read_in_the_order_in_which_they_occur(content: Any, images: tuple[str, ...]) -> None:
     assert of(("user", content)).images == images
 
 

@@ -236,7 +236,7 @@ async def test_an_intent_that_is_not_committed_does_not_count(database: Database
     assert await table(database) == {("first", "2024-10-04"): 1}
 
 
-async def test_requeueing_an_order_of_an_older_version_does_not_reduce_the_count(database: Database) -> None:
+async def test_requeueing_an_order_that_an_older_version_sent_does_not_reduce_the_count(database: Database) -> None:
     counting = Spending(database, Caps(in_all=1), now=lambda: 20_000 * DAY)
     older, store = Store(database), Store(database, [counting.count], [counting.follow])
     sent_before, sent_now = order(images=4), order()

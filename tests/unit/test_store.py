@@ -216,7 +216,7 @@ async def test_images_of_finished_generations_are_found(store: Store) -> None:
     assert not await store.has_image("")
 
 
-async def test_only_tasks_of_the_same_key_are_known(store: Store) -> None:
+async def test_the_known_tasks_of_a_key_do_not_include_tasks_of_other_keys(store: Store) -> None:
     for key, task in [("one", "a"), ("one", "b"), ("two", "c"), ("two", None)]:
         generation = order()
         await store.add(generation)

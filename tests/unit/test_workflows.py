@@ -79,13 +79,13 @@ def test_the_package_has_no_other_files() -> None:
     )
 
 
-def test_the_operators_workflows_are_listed_first_and_workflows_for_edits_last(write: Write) -> None:
+def test_workflows_of_the_operator_are_listed_first_and_workflows_for_edits_last(write: Write) -> None:
     write("zebra")
     folder = write("an-edit", mapping=MAP | {"image": ["10.image"]})
     assert list(read(folder).workflows) == ["zebra", "text-to-image", "an-edit", *PACKAGE[1:]]
 
 
-def test_a_file_replaces_the_packages_file_of_the_same_name(write: Write) -> None:
+def test_a_file_replaces_the_built_in_file_of_the_same_name(write: Write) -> None:
     folder = write("text-to-image")
     assert workflow(folder, "text-to-image").graph == GRAPH
     (folder / "text-to-image.json").unlink()

@@ -84,7 +84,7 @@ async def test_a_change_that_cannot_be_stored_has_no_effect(tmp_path: Path) -> N
     pool.close()
 
 
-async def test_no_simultaneous_change_of_a_key_is_lost(start: Callable[[], Process]) -> None:
+async def test_simultaneous_changes_of_a_key_are_all_kept(start: Callable[[], Process]) -> None:
     process = start()
     await process.registry.add([key()], OPERATOR)
     changes: list[dict[str, Any]] = [
@@ -107,7 +107,7 @@ async def test_adding_one_token_many_times_at_once_adds_one_key(start: Callable[
     assert len(process.registry.records) == 1
 
 
-async def test_the_health_of_a_key_survives_a_restart_but_not_a_new_token(
+async def test_the_health_of_a_key_survives_a_restart_and_is_reset_by_a_new_token(
     start: Callable[[], Process],
 ) -> None:
     process = start()

@@ -48,7 +48,7 @@ async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders:
     return waiting
 
 
-async def test_after_a_cooldown_other_orders_wait_until_one_order_is_accepted(
+async def test_after_a_cooldown_one_order_is_sent_and_other_orders_wait_until_it_is_accepted(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -59,7 +59,7 @@ async def test_after_a_cooldown_other_orders_wait_until_one_order_is_accepted(
     assert all(order.served() for order in others)
 
 
-async def test_after_a_failed_trial_all_orders_wait_for_the_next_single_trial(
+async def test_after_a_failed_trial_all_orders_wait_until_another_single_order_is_tried(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -124,7 +124,7 @@ async def test_a_successful_free_call_ends_the_cooldown_for_all_keys(begin: Begi
     assert all(order.served() for order in others)
 
 
-async def test_one_of_several_rate_limited_keys_is_probed_before_the_other_keys(
+async def test_other_rate_limited_keys_are_probed_only_after_the_probe_of_one_succeeds(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -144,7 +144,7 @@ async def test_one_of_several_rate_limited_keys_is_probed_before_the_other_keys(
     assert [order.served() for order in waiting] == [True, False, False]  # the other keys are still being probed
 
 
-async def test_other_keys_use_their_next_egress_while_one_order_tries_the_first(begin: Begin) -> None:
+async def test_while_one_order_tries_the_first_egress_other_keys_use_their_next_egress(begin: Begin) -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"}, {"proxy": "http://one.example:1,direct"})
     one, other = keys_of(pool)
     first = pool.account(one).egress
@@ -158,7 +158,7 @@ async def test_other_keys_use_their_next_egress_while_one_order_tries_the_first(
     assert {tried_by, beside} == {one, other}
 
 
-async def test_an_unreachable_server_cools_down_for_keys_of_every_egress(begin: Begin) -> None:
+async def test_an_unreachable_server_cools_down_for_all_keys_whatever_their_egress(begin: Begin) -> None:
     pool = pool_of({"proxy": "http://one.example:1"}, {"proxy": "direct"})
     pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
     waiting = await begin(pool)
@@ -243,7 +243,7 @@ async def try_orders(pool: KeyPool, waiting: list[Order], seconds: float) -> Non
         await asyncio.sleep(0.5)
 
 
-async def test_all_orders_that_wait_for_an_unreachable_server_are_refused_after_the_same_time() -> None:
+async def test_all_orders_that_wait_for_an_unreachable_server_are_refused_after_the_maximum_wait() -> None:
     pool = pool_of({}, {}, max_wait_seconds=40)
     pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
     waiting = [Order(pool) for _ in range(5)]
@@ -264,7 +264,7 @@ async def fail_for_a_minute(pool: KeyPool, *keys: Key) -> None:
         await asyncio.sleep(1)
 
 
-async def test_orders_wait_while_any_server_of_the_keys_can_be_reached(begin: Begin) -> None:
+async def test_orders_keep_waiting_as_long_as_the_server_of_any_key_can_be_reached(begin: Begin) -> None:
     pool = pool_of({"base_url": ONE, "max_concurrent": 1}, {"base_url": OTHER, "max_concurrent": 1})
     one, other = keys_of(pool)
     holders = [await begin(pool), await begin(pool)]
@@ -279,7 +279,7 @@ async def test_orders_wait_while_any_server_of_the_keys_can_be_reached(begin: Be
     assert all(order.served() for order in holders)
 
 
-async def test_orders_are_refused_once_no_server_of_the_keys_can_be_reached(begin: Begin) -> None:
+async def test_orders_are_refused_after_the_servers_of_all_keys_have_become_unreachable(begin: Begin) -> None:
     pool = pool_of(*({"base_url": url, "max_concurrent": 1} for url in (ONE, OTHER, None)))
     for _ in keys_of(pool):
         await begin(pool)
@@ -313,7 +313,7 @@ async def test_orders_keep_waiting_only_if_a_reachable_key_serves_their_model(be
     assert isinstance(hare.task.exception(), ServerUnreachable)
 
 
-async def test_a_successful_call_restarts_the_time_that_orders_wait_for_a_server(begin: Begin) -> None:
+async def test_a_successful_call_restarts_the_maximum_wait_for_an_unreachable_server(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_wait_seconds=40)
     holder, waiting = await begin(pool), await begin(pool)
     holder.accepted()

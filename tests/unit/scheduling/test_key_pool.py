@@ -164,7 +164,7 @@ async def test_a_key_that_was_unavailable_gets_no_extra_orders_later() -> None:
     assert abs(grants[one.id] - grants[other.id]) <= 2
 
 
-async def test_keys_are_granted_to_orders_in_the_sequence_of_the_line(begin: Begin) -> None:
+async def test_orders_get_keys_in_the_sequence_in_which_they_stand_in_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(5)]
@@ -179,7 +179,7 @@ async def test_keys_are_granted_to_orders_in_the_sequence_of_the_line(begin: Beg
     assert idle(pool)
 
 
-async def test_a_freed_key_goes_to_a_waiting_order_and_not_to_a_newcomer(begin: Begin) -> None:
+async def test_a_freed_key_goes_to_an_order_in_line_and_not_to_a_new_order(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder, waiting = await begin(pool), await begin(pool)
     ending = asyncio.create_task(holder.end())
@@ -233,7 +233,7 @@ async def test_the_rate_of_submits_is_limited_no_matter_how_long_orders_take(beg
     assert now() == start + 5 + MINUTE
 
 
-async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate(begin: Begin) -> None:
+async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate_limit(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 1})
     for _ in range(3):
         async with await acquire(pool, place(), quiet):
@@ -256,7 +256,7 @@ async def test_a_call_may_last_more_than_a_minute_while_another_order_uses_its_k
     assert idle(pool)
 
 
-async def test_the_next_order_in_line_gets_a_key_once_the_key_is_ready() -> None:
+async def test_the_next_order_in_line_gets_the_key_when_the_cooldown_ends() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, RateLimited("slow down", retry_after=77))
@@ -268,7 +268,7 @@ async def test_the_next_order_in_line_gets_a_key_once_the_key_is_ready() -> None
 # --- Cancelled orders -------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_is_cancelled_while_it_waits_is_removed_from_the_line(begin: Begin) -> None:
+async def test_an_order_that_is_cancelled_while_it_is_waiting_is_removed_from_the_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(3)]
@@ -325,7 +325,7 @@ async def test_a_key_is_returned_if_its_order_is_cancelled_during_a_notification
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_no_grant_is_lost_under_random_orders_cancellations_and_faults(seed: int) -> None:
+async def test_all_keys_are_free_after_a_random_sequence_of_orders_cancellations_and_faults(seed: int) -> None:
     dice = random.Random(seed)
     pool = pool_of({"max_concurrent": 2}, {"max_concurrent": 1}, {})
     served = 0
@@ -421,7 +421,7 @@ async def test_a_learned_limit_is_at_least_one_and_at_most_the_configured_limit(
     assert key.rejected is None
 
 
-async def test_a_key_full_of_our_tasks_is_used_again_when_a_task_ends(begin: Begin) -> None:
+async def test_a_key_whose_limit_is_reached_by_our_tasks_is_used_again_when_one_ends(begin: Begin) -> None:
     pool = pool_of({})
     first, refused = await begin(pool), None
     first.accepted()
@@ -446,7 +446,7 @@ async def test_a_refused_poll_sets_no_task_limit_unless_the_refusal_states_the_l
     assert key.limit == 5
 
 
-async def test_a_key_full_of_tasks_that_are_not_ours_is_tried_again_later(begin: Begin) -> None:
+async def test_a_key_whose_limit_is_reached_by_foreign_tasks_is_tried_again_later(begin: Begin) -> None:
     pool = pool_of({})
     refused = await begin(pool)
     await refused.end(TooManyTasks("full", limit=3))
@@ -470,7 +470,7 @@ async def test_a_key_full_of_tasks_that_are_not_ours_is_tried_again_later(begin:
     ],
     ids=repr,
 )
-async def test_each_fault_cools_down_its_key_or_its_egress_or_neither(
+async def test_each_fault_causes_a_cooldown_of_its_key_or_of_its_egress_or_no_cooldown(
     begin: Begin, fault: Fault, key_cooldown: float, egress_cooldown: float
 ) -> None:
     pool = pool_of({}, {})
@@ -522,7 +522,7 @@ async def test_resumed_tasks_count_towards_the_limit_even_if_they_exceed_the_lim
     assert waiting.served()
 
 
-async def test_a_resumed_open_intent_is_counted_in_addition_to_another_intent(begin: Begin) -> None:
+async def test_a_key_may_have_two_open_intents_if_one_of_them_was_resumed(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     early = await begin(pool)  # this order got the key before the resumed order
@@ -539,7 +539,7 @@ async def test_a_resumed_open_intent_is_counted_in_addition_to_another_intent(be
 # --- The line and its bounds ------------------------------------------------------------------------------------------
 
 
-async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: Begin) -> None:
+async def test_an_order_that_arrives_when_the_queue_is_full_is_refused_with_retry_after(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_orders=3, max_wait_seconds=1e9)
     await begin(pool)
     for _ in range(3):
@@ -579,7 +579,7 @@ async def test_an_order_that_can_be_served_at_once_is_never_refused() -> None:
     pool.admit("client")
 
 
-async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at_once() -> None:
+async def test_simultaneous_orders_are_accepted_if_enough_keys_are_free() -> None:
     pool = pool_of(*[{"max_rpm": 1}] * 3, max_wait_seconds=10)
     pool.admit("client", arriving=["client"] * 2)
     with pytest.raises(QueueFull):
@@ -635,7 +635,7 @@ async def test_a_successful_call_ends_every_cooldown_of_its_key_except_a_fixed_c
     assert key.ready_at() > now() + 25
 
 
-async def test_a_suspect_key_gets_no_orders_and_orders_in_line_keep_waiting(begin: Begin) -> None:
+async def test_while_a_key_is_suspect_it_gets_no_orders_and_orders_in_line_keep_waiting(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     pool.suspect(key, KeyRejected("perhaps dead"))
@@ -816,7 +816,7 @@ async def test_a_removed_key_gets_no_orders_and_disappears_after_its_last_task(b
 # --- Egresses ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_uses_its_next_egress_during_a_cooldown_of_the_first() -> None:
+async def test_a_key_uses_its_next_egress_during_a_cooldown_of_its_first_egress() -> None:
     proxy = "http://127.0.0.1:1"
     pool = pool_of({"proxy": f"{proxy},direct"}, {"proxy": proxy})
     both, only = keys_of(pool)
@@ -830,7 +830,7 @@ async def test_a_key_uses_its_next_egress_during_a_cooldown_of_the_first() -> No
     assert names == [proxy, "direct", proxy]
 
 
-async def test_a_success_through_one_egress_does_not_end_the_cooldown_of_another() -> None:
+async def test_a_successful_call_through_one_egress_does_not_end_the_cooldown_of_another_egress() -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"})
     (key,) = keys_of(pool)
     first, second = key.egresses

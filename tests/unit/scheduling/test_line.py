@@ -50,7 +50,7 @@ def test_the_first_order_of_a_client_is_served_soon_despite_a_flood_of_another()
 
 
 @pytest.mark.parametrize("weights", [{"one": 1, "two": 2, "three": 3}, {"one": 0.5, "two": 0.25}, {"one": 1, "two": 9}])
-def test_clients_that_always_have_orders_share_keys_by_their_weights(weights: Clients) -> None:
+def test_clients_that_always_have_orders_waiting_share_keys_in_proportion_to_their_weights(weights: Clients) -> None:
     line = line_of(weights)
     for client in weights:
         come(line, client, 1200)

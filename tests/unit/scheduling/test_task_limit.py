@@ -63,7 +63,7 @@ async def test_a_refusal_restarts_the_time_until_a_learned_limit_grows(begin: Be
     assert key.limit == 2
 
 
-async def test_a_limit_that_is_not_reached_does_not_grow(begin: Begin) -> None:
+async def test_a_learned_limit_that_is_not_reached_does_not_grow(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     await learn(pool, begin, 2)
