@@ -202,7 +202,7 @@ def saying(**fields: Any) -> Attack:
     return Attack(rows=lambda task, _number: [task | fields])
 
 
-async def test_texts_of_a_back_end_are_never_shown(besiege: Besiege) -> None:
+async def test_texts_from_the_answers_of_a_back_end_are_never_shown(besiege: Besiege) -> None:
     error = {"code": MARK, "message": MARK, "type": MARK}
     result = {"id": MARK, "url": MARK, "encodings": {"source": {"path": MARK}}, MARK: MARK}
     everywhere = {MARK: MARK, "title": MARK, "error": error, "failure_reason": MARK, "moderation_result": MARK}

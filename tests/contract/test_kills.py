@@ -62,7 +62,7 @@ async def test_a_running_or_finished_order_is_completed_after_a_kill(
     assert contract.stage.registered == 1
 
 
-async def test_an_order_refused_before_a_kill_does_not_count_against_the_cap(
+async def test_an_order_that_was_refused_before_a_kill_does_not_count_against_the_cap(
     contract: Contract, start_killable: StartKillable
 ) -> None:
     contract.stage.refuses = True
