@@ -1,4 +1,4 @@
-"""Background loops: a loop that dies is logged, restarted and reported; all loops end when they are stopped."""
+"""Background loops: a loop that dies is logged, restarted and reported, and stopping the loops waits for their end."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The chunks of a chat stream depend only on the event log, even if the stream is interrupted and resumed."""
+"""The chunks of a chat stream depend only on the event log, so an interrupted stream can be resumed."""
 
 import itertools
 from typing import Any, get_args, get_type_hints

@@ -202,7 +202,7 @@ def test_orders_with_reference_images_or_a_mask_use_the_workflows_for_edits(
 def test_a_workflow_is_a_model_and_so_is_each_checkpoint_that_its_map_lists(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["odd[1].safetensors", "sd_xl*"]}
     workflow = workflow_of(tmp_path, mapping)
-    assert list(models_of({"flux": workflow})) == ["flux"]  # before a server has answered
+    assert list(models_of({"flux": workflow})) == ["flux"]  # the files of a server are unknown until it has answered
     on_server = fitted(workflow, INFO)
     names = ["odd[1].safetensors", "sd_xl_base.safetensors", "sd_xl_turbo.safetensors"]
     assert list(models_of({"flux": on_server})) == ["flux", *(f"flux/{name}" for name in names)]

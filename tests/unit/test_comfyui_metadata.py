@@ -62,7 +62,7 @@ def jpeg_with(marker: int, data: bytes) -> bytes:
 
 
 def webp_with(data: bytes, *, in_frame: bool) -> bytes:
-    """A WebP with a private chunk at the end, or at the end of the last frame."""
+    """A WebP with a private chunk at the end of the file or, with `in_frame`, at the end of the last frame."""
     content = saved("WEBP", frames=2)
     chunk = struct.pack("<4sI", b"text", len(data)) + data + b"\0" * (len(data) % 2)
     if in_frame:

@@ -1,4 +1,4 @@
-"""The names of models, and the models to which aliases refer."""
+"""The names of models, and which model each alias refers to."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Orders as the server of each profile receives them, with OpenAI's Images API or a similar API."""
+"""The orders that a server receives under each profile, which stands for OpenAI's Images API or a similar API."""
 
 import itertools
 from pathlib import Path

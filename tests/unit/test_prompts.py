@@ -173,7 +173,7 @@ def test_the_time_to_read_incomplete_data_uris_is_proportional_to_their_length(p
     """An earlier version applied a regular expression to the whole text, which took minutes."""
 
     def ask(size: int) -> None:
-        with contextlib.suppress(ClientError):  # not always raised, because a short text may be accepted as a prompt
+        with contextlib.suppress(ClientError):  # a piece of text may be a valid prompt
             of(("user", (piece * (size // len(piece) + 1))[:size]))
 
     assert grows_linearly(ask)

@@ -19,7 +19,8 @@ NUMBER = re.compile(rb'"sequence_number":(\d+)')
 
 
 def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
-    """A completed generation and its outcome. Of the `of` images that were ordered, the images `made` exist."""
+    """A completed generation and its outcome. `of`: how many images were ordered; `made`: the numbers of the images
+    that exist."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
     generation.state = State(Status.completed)
     images = [Image(number, name=f"{number}.webp") for number in made]
@@ -84,5 +85,6 @@ def test_the_sequence_numbers_of_a_stream_depend_only_on_the_event_log() -> None
         [],
         [],
         [],
-        [*range(600, 614)],  # two numbers for each completed image, one for the failed image, seven for the rest
+        # Seven numbers, and in addition two for each of the three images and one for the image that failed.
+        [*range(600, 614)],
     ]

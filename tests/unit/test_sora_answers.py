@@ -77,7 +77,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
     (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
-    # an answer without the back end's own error object does not count as a refusal of the order
+    # only an answer with the back end's own error object counts as a refusal of the order
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((error(status, None), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((answer(status, {"error": "Bad Request"}), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),

@@ -1,4 +1,4 @@
-"""What an import of keys changes in the keys that already exist."""
+"""How an import of keys from the configuration changes the keys that already exist."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -30,7 +30,7 @@ def key(token: str = "token-a", **fields: Any) -> UpstreamKey:
 
 
 class Process:
-    """The objects of one process: a pool, its registry, and the store of the health of its keys."""
+    """The objects that one process has for its keys: the pool, the registry, and the store of the keys' health."""
 
     def __init__(self, database: Database) -> None:
         pools = KeyPools(QueueBounds(), {}, "sora")
@@ -124,7 +124,7 @@ async def test_the_health_of_a_key_survives_a_restart_and_is_reset_by_a_new_toke
     assert 590 < second.cooldown.until - again.pool.now <= 600
     assert (second.unproven, second.cooldown.why and second.cooldown.why.reason) == (True, "tired")
     await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
-    # As after a crash, nothing is closed before the next startup, so health that was not yet written is lost.
+    # As in a crash, nothing is closed before the next startup, so health that is not yet on disk is lost.
     last = start()
     await last.registry.open([], Origin.file)
     assert [(each.token, each.rejected) for each in last.pool.keys] == [("token-c", None), ("token-b", None)]

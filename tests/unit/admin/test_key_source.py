@@ -168,7 +168,7 @@ def test_a_key_file_that_cannot_be_read_is_a_configuration_error(file: Path, sou
 
 
 def write(file: Path, content: str) -> None:
-    """Replace a file as editors and orchestrators do: by renaming another file."""
+    """Replace a file as editors and orchestrators do: by giving its name to another file."""
     part = file.with_suffix(".part")
     part.write_text(content)
     part.rename(file)

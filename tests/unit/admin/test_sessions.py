@@ -11,7 +11,7 @@ import pytest
 from sora_proxy.operators.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
-NOW = int(time.time())  # set when the tests are collected, which may be long before a test runs
+NOW = int(time.time())  # the time at which the tests are collected, which may be long before a test runs
 DAY = 86_400
 GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + DAY, "jti": "0123456789abcdef"}
 

@@ -1,4 +1,4 @@
-"""The documents describe each option as `Settings` does."""
+"""The descriptions of options in the documents agree with `Settings`."""
 
 import re
 from pathlib import Path

@@ -140,7 +140,8 @@ def test_an_image_with_a_content_encoding_is_refused(serve: Serve, http: SoraHtt
 def test_only_supported_encodings_are_requested(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     server = serve(answer_all)
     http.call(order(server))
-    http.call(order(server, headers={"accept-encoding": "br"}))  # an operator's extra headers may contain this
+    # The extra headers that an operator configures may contain this header.
+    http.call(order(server, headers={"accept-encoding": "br"}))
     http.call(order(server, destination=tmp_path / "image"))
     asked = [request.headers.get_all("accept-encoding") for request in server.requests]
     assert asked == [["gzip, deflate"], ["gzip, deflate"], ["identity"]]
@@ -212,7 +213,7 @@ def cut_off(head: bytes) -> Script:
 async def test_an_exception_does_not_keep_the_answer_that_caused_it_in_memory(
     serve: Serve, http: SoraHttp, head: bytes
 ) -> None:
-    """A fault may outlive its call, in a watcher or a log line, and its traceback keeps the frames of the call."""
+    """A watcher or a log line may keep the exception, whose traceback keeps the variables of the call."""
     pool = BlockingPool()
     sora = Sora(BackendOptions("sora", f"http://127.0.0.1:{serve(cut_off(head)).port}"), pool, http)
     gc.disable()
@@ -354,14 +355,14 @@ def test_abort_ends_a_call_that_is_waiting_for_a_connection_and_nothing_is_sent(
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = full.getsockname()[1]
-        # This connection takes the only place in the server's backlog.
+        # This connection fills the server's backlog, so the next one has to wait.
         stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         call = order(f"http://127.0.0.1:{port}")
         running = threads.submit(http.call, call)
         while not never_connecting(port):
             assert not running.done()
         call.abort()
-        failure = running.exception(PATIENCE)  # the call would time out after twice this time
+        failure = running.exception(PATIENCE)  # without the abort, the call would time out only after twice this time
         assert (str(failure), getattr(failure, "sent", None)) == ("can't connect", False)
 
 

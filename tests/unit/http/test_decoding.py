@@ -1,4 +1,4 @@
-"""Decoding compressed bodies: which bodies are accepted, and limits on the size of pieces and on empty members."""
+"""Decoding compressed bodies: which bodies are accepted, the largest piece, and the largest number of members."""
 
 import contextlib
 import gzip

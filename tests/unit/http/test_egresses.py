@@ -1,4 +1,5 @@
-"""Egresses through every kind of proxy, on real sockets: requests, calls that count as sent, and sessions."""
+"""Egresses through every kind of proxy, on real sockets: what is sent through them, which broken calls count as sent,
+and when sessions are renewed."""
 
 import logging
 import socket

@@ -1,6 +1,7 @@
 """Calls to small servers on real sockets: which calls count as sent, how calls are aborted, and reused connections.
 
-`sent` decides whether an order may be sent again, so each kind of broken call is checked at the client and the server.
+`sent` decides whether an order may be sent again, so for each kind of broken call, `sent` is compared with what the
+server received.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""Servers and egresses that many keys share: after a cooldown, a single order tries them first. Time is virtual."""
+"""Servers and egresses that many keys share: after a cooldown, one order is tried before any other.
+
+Time is virtual.
+"""
 
 import asyncio
 import itertools
@@ -141,7 +144,8 @@ async def test_other_rate_limited_keys_are_probed_only_after_the_probe_of_one_su
     pool.proven(key)
     await turns()
     assert set(probed) == set(keys_of(pool))
-    assert [order.served() for order in waiting] == [True, False, False]  # the other keys are still being probed
+    # The probes of the other two keys have not ended.
+    assert [order.served() for order in waiting] == [True, False, False]
 
 
 async def test_while_one_order_tries_the_first_egress_other_keys_use_their_next_egress(begin: Begin) -> None:
@@ -198,7 +202,7 @@ async def test_a_key_uses_another_server_as_soon_as_its_base_url_changes(begin: 
     await turns()
     assert waiting.key is key
     pool.put(key.id, key.config.model_copy(update={"base_url": ONE}))
-    assert key.circuits[0].cooldown.failures == 1  # the change to another server and back did not reset this cooldown
+    assert key.circuits[0].cooldown.failures == 1  # changing the server and changing it back did not reset the cooldown
 
 
 async def test_when_a_key_changes_servers_during_a_trial_another_key_makes_the_trial(begin: Begin) -> None:
@@ -300,7 +304,8 @@ async def test_orders_keep_waiting_only_if_a_reachable_key_serves_their_model(be
     fox, hare = [await begin(pool, at=Place("client", "order", model)) for model in ("fox", "hare")]
     for _ in range(70):
         pool.report(other, UNREACHABLE)
-        pool.succeeded(other, pool.account(other))  # this success does not affect orders for the other server
+        # A successful call to one server does not affect orders for the other server.
+        pool.succeeded(other, pool.account(other))
         if one.server.cooldown.until <= now():
             pool.report(one, UNREACHABLE)
         await asyncio.sleep(1)

@@ -68,7 +68,7 @@ def idle(pool: KeyPool) -> bool:
 
 
 async def turns(count: int = 5) -> None:
-    """Let every task that can continue run."""
+    """Give the event loop a few turns, so that every task runs until it has to wait."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -183,7 +183,7 @@ async def test_a_freed_key_goes_to_an_order_in_line_and_not_to_a_new_order(begin
     pool = pool_of({"max_concurrent": 1})
     holder, waiting = await begin(pool), await begin(pool)
     ending = asyncio.create_task(holder.end())
-    latecomer = Order(pool)  # arrives in the turn of the event loop in which the key becomes free
+    latecomer = Order(pool)  # this order arrives in the same turn of the event loop in which the key becomes free
     await ending
     await turns()
     assert waiting.served()
@@ -229,7 +229,7 @@ async def test_the_rate_of_submits_is_limited_no_matter_how_long_orders_take(beg
         await order.end()
     waiting = await begin(pool)
     await waiting.got_key.wait()
-    # The back end may have received the first order as late as the end of its call, after five seconds.
+    # The back end may have received the first order only at the end of the call, which took five seconds.
     assert now() == start + 5 + MINUTE
 
 
@@ -429,7 +429,7 @@ async def test_a_key_whose_limit_is_reached_by_our_tasks_is_used_again_when_one_
     await refused.end(TooManyTasks("full", limit=1))
     waiting = await begin(pool)
     assert not waiting.served()
-    assert pool._timer is None  # there is no cooldown, because only the end of a task makes room
+    assert pool._timer is None  # a cooldown would not help, because only the end of a task frees a slot
     await first.end()
     await turns()
     assert waiting.served()
@@ -440,7 +440,7 @@ async def test_a_refused_poll_sets_no_task_limit_unless_the_refusal_states_the_l
     for _ in range(5):
         (await begin(pool)).accepted()
     (key,) = keys_of(pool)
-    pool.report(key, TooManyTasks("concurrent calls"))  # polls may get this answer, too
+    pool.report(key, TooManyTasks("concurrent calls"))  # a poll, too, may be refused in this way
     assert (key.limit, key.cooldown.until) == (None, now() + 1)
     pool.report(key, TooManyTasks("full", limit=5))
     assert key.limit == 5
@@ -547,7 +547,7 @@ async def test_an_order_that_arrives_when_the_queue_is_full_is_refused_with_retr
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
         pool.admit("client")
-    assert caught.value.retry_after == 30  # the expected length of a task: only the end of a task frees a place
+    assert caught.value.retry_after == 30  # the expected length of a task, because only the end of a task frees a slot
     with pytest.raises(QueueFull):
         pool_of({}, max_orders=3).admit("client", arriving=["client"] * 3)
 
@@ -589,7 +589,7 @@ async def test_simultaneous_orders_are_accepted_if_enough_keys_are_free() -> Non
 async def test_the_forecast_of_waiting_times_ignores_keys_with_a_long_cooldown() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
-    await asyncio.sleep(2)  # after this time, the next call makes a new forecast
+    await asyncio.sleep(2)  # by now, the forecast is old enough to be replaced
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(None, 1) == 0
@@ -656,7 +656,7 @@ async def test_one_client_with_hundreds_of_orders_does_not_delay_another_client(
     holder = await begin(pool, "greedy")
     for _ in range(200):
         await begin(pool, "greedy")
-    pool.admit("modest")  # accepted, although orders of the other client would wait too long
+    pool.admit("modest")  # accepted, although another order of the other client would have to wait too long
     modest = await begin(pool, "modest")
     await holder.end()
     await turns()
@@ -839,7 +839,7 @@ async def test_a_successful_call_through_one_egress_does_not_end_the_cooldown_of
         used = pool.account(key)
         assert used.egress is second.proxy
         await asyncio.sleep(first.cooldown.until - now())
-        pool.succeeded(key, used)  # a call that began during the cooldown of the first egress
+        pool.succeeded(key, used)  # this call was sent through the second egress, during the cooldown of the first
     assert first.cooldown.failures == 3
     pool.succeeded(key, Account(key.id, key.token, first.proxy))
     assert first.cooldown.failures == 0

@@ -90,7 +90,7 @@ def test_orders_are_listed_in_the_sequence_in_which_they_are_served() -> None:
 @st.composite
 def step_sequences(draw: st.DrawFn) -> list[tuple[str, int]]:
     """Sequences of steps. An order of a client arrives, a waiting order leaves, the next order is taken out of the
-    line, or an order that was taken out returns. The number of a step determines which order leaves or returns."""
+    line, or an order that was taken out returns. The number in a step determines which order leaves or returns."""
     step = st.tuples(st.sampled_from(["a", "b", "c", "leave", "pop", "pop", "again"]), st.integers(0, 50))
     return draw(st.lists(step, max_size=150))
 

@@ -29,7 +29,7 @@ def place(model: str | None, client: str = "client") -> Place[Lease]:
 
 
 def only(*models: str, **fields: Any) -> dict[str, Any]:
-    """A key that serves some models only, one order at a time."""
+    """The fields of a key that serves only these models, and only one order at a time."""
     return {"models": models, "max_concurrent": 1, **fields}
 
 
@@ -72,7 +72,7 @@ async def test_an_order_for_a_model_that_no_key_serves_is_refused_at_once() -> N
         pool.admit("client", model="hare")
     with pytest.raises(NoUpstreamKey):
         await acquire(pool, place("hare"), quiet)
-    assert pool.usable  # for orders of the other model
+    assert pool.usable  # the key is still used for orders of the model that it serves
 
 
 async def test_only_orders_that_no_remaining_key_serves_are_refused(begin: Begin) -> None:
@@ -148,7 +148,7 @@ async def test_the_forecast_for_a_model_counts_only_keys_and_orders_of_that_mode
     for _ in range(5):
         await begin(pool, at=place("fox"))
     assert pool.queue.expected_wait("fox", 5) == pytest.approx(150)
-    pool.admit("client", model="hare")  # accepted, although many orders are waiting for the other key
+    pool.admit("client", model="hare")  # this order is accepted, although many orders are waiting for the other key
     await begin(pool, at=place("hare"))
     waiting = await begin(pool, at=place("hare"))
     await asyncio.sleep(1)

@@ -74,7 +74,7 @@ async def test_a_new_task_is_polled_at_the_usual_pace_even_if_another_task_is_ov
 
 
 class Reports(NeverDone):
-    """A back end that reports on its own when a task has ended."""
+    """A back end that reports the end of a task without being polled."""
 
     def __init__(self) -> None:
         super().__init__()
