@@ -97,7 +97,7 @@ class Killable:
             return str(answer.headers["x-generation-id"])
 
     async def ended(self, generation_id: str) -> dict[str, Any]:
-        """The list entry of a generation, once the generation has ended."""
+        """Wait until a generation has ended; returns its entry in the list of generations."""
 
         async def look() -> dict[str, Any] | None:
             async with self.client.get(f"{self.program.url}/v1/generations?limit=100") as answer:

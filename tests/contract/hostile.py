@@ -16,9 +16,8 @@ MARK = "HOSTILE](http://evil.example) <script>alert(1)</script>\x1b[2J\r\n# \u20
 
 Task = dict[str, Any]
 Pieces = Callable[[], Iterable[bytes]]
-Rows = Callable[
-    [Task, int], list[Any]
-]  # the rows of a list, made from the order's task and the number of the list, counted from 0
+# Makes the rows of a list from a task and the number of the list, counted from 0.
+Rows = Callable[[Task, int], list[Any]]
 
 
 def honest_rows(task: Task, _number: int) -> list[Any]:

@@ -30,7 +30,7 @@ from tests.sora_server import GIF
 
 ADMIN_KEY = "sk-admin-key-of-the-tests"
 HONEST_ORDERS = 3
-MAX_THREADS = 16  # for the downloads of all orders taken together
+MAX_THREADS = 16  # the most threads that may download images, for all orders together
 MIB = 2**20
 MAX_GROWTH_MIB = 250  # the growth of the server's memory while the back ends are sending 1.5 GB
 OK = b"HTTP/1.1 200 OK\r\n"

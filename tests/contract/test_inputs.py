@@ -1,4 +1,4 @@
-"""Reference images, masks and parameters reach every back end that can use them."""
+"""Reference images, masks and parameters arrive at every back end that supports them."""
 
 import asyncio
 import base64
