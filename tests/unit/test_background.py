@@ -122,7 +122,7 @@ async def test_the_exception_of_a_task_that_is_never_awaited_is_logged(caplog: p
     assert "lonely" in caplog.text
 
 
-async def test_uninterrupted_work_ends_before_a_cancellation_takes_effect() -> None:
+async def test_a_cancellation_takes_effect_only_after_uninterrupted_work_has_finished() -> None:
     steps: list[str] = []
     may_end = asyncio.Event()
 

@@ -31,7 +31,7 @@ async def begun(call: Call) -> None:
     assert await asyncio.to_thread(call.begun.wait, PATIENCE)
 
 
-async def test_a_call_returns_its_result_from_a_thread_for_its_kind_of_work(pool: BlockingPool) -> None:
+async def test_a_call_runs_on_a_thread_for_its_kind_of_work_and_returns_its_result(pool: BlockingPool) -> None:
     name = await pool.run(Work.poll, lambda: threading.current_thread().name)
     assert name.startswith("sora-poll")
 

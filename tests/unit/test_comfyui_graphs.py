@@ -227,7 +227,7 @@ def test_an_order_for_a_missing_workflow_or_checkpoint_fails_with_model_unavaila
     assert caught.value.code == "model_unavailable"
 
 
-def test_an_edit_is_never_made_with_a_checkpoint_other_than_the_chosen_one(package: Mapping[str, Workflow]) -> None:
+def test_an_edit_uses_the_chosen_checkpoint_or_is_refused(package: Mapping[str, Workflow]) -> None:
     text = replace(package["text-to-image"], available=("a.safetensors", "b.safetensors"))
     edit = replace(package["image-to-image"], available=("b.safetensors",))
     fixed = replace(edit, slots={name: places for name, places in edit.slots.items() if name != "checkpoint"})
@@ -369,7 +369,7 @@ def test_an_input_that_the_server_would_always_refuse_is_reported(tmp_path: Path
     assert "sizes: 9999x512 exceed the server's maximum of 2048 pixels a side" in told
 
 
-def test_an_input_that_a_newer_node_needs_is_reported(tmp_path: Path) -> None:
+def test_an_input_that_a_newer_version_of_a_node_needs_is_reported(tmp_path: Path) -> None:
     info = copy.deepcopy(with_choices([["mine.safetensors"]]))
     info["SaveImage"]["input"]["required"] |= {"quality": ["INT", {}], "more": ["COMFY_AUTOGROW_V3", {}]}
     told = problems_on(workflow_of(tmp_path, {}), info)

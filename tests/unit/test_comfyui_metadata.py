@@ -151,7 +151,7 @@ def test_texts_are_removed_and_no_pixel_is_changed(tmp_path: Path, make: Callabl
 
 
 @pytest.mark.parametrize("content", HIDDEN.values(), ids=list(HIDDEN))
-def test_a_text_is_removed_from_every_part_of_a_file(tmp_path: Path, content: bytes) -> None:
+def test_a_text_is_removed_whatever_part_of_the_file_contains_it(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     assert TEXT in content

@@ -1,4 +1,4 @@
-"""The event log of a generation, which any number of followers read."""
+"""The event log of a generation, which any number of followers can read."""
 
 import asyncio
 

@@ -104,7 +104,7 @@ def test_a_generation_shows_whether_it_ended_how_it_failed_and_its_events_by_kin
 
 
 @pytest.mark.parametrize("event", SOME_EVENTS, ids=repr)
-def test_an_event_survives_conversion_to_a_record_and_to_json(event: Event) -> None:
+def test_an_event_is_unchanged_after_conversion_to_json_and_back(event: Event) -> None:
     kind, fields = event_to_record(event)
     assert event_from_record(kind, orjson.loads(orjson.dumps(fields))) == event
 

@@ -84,7 +84,7 @@ async def test_an_idempotency_key_is_remembered_for_a_day_and_then_forgotten(dat
     assert await idempotency.earlier(KEYED) is None
 
 
-async def test_a_refusal_is_remembered_for_one_repeat(database: Database) -> None:
+async def test_a_refusal_is_remembered_for_one_repeat_of_the_refused_order(database: Database) -> None:
     idempotency = Idempotency(database)
     assert not idempotency.follows_refusal(COUNTED)
     idempotency.refused(COUNTED)

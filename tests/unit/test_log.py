@@ -54,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def lines(written: Callable[[], str]) -> Lines:
-    """A function that stops logging and returns the parsed lines. A line that is not JSON fails the test."""
+    """A function that stops logging and returns the parsed lines. A line that is not JSON makes the test fail."""
 
     def read() -> list[dict[str, Any]]:
         text = written()

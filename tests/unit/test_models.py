@@ -83,7 +83,7 @@ SIZES = ((720, 480), (480, 720), (480, 480), (1024, 1024), (1536, 1024), (1024, 
         ((1, 9999), (1024, 1792)),
     ],
 )
-def test_the_chosen_size_has_the_nearest_shape_and_then_the_nearest_area(
+def test_of_the_sizes_with_the_nearest_shape_the_one_with_the_nearest_area_is_chosen(
     asked: tuple[int, int] | None, given: tuple[int, int]
 ) -> None:
     assert of_one(Capabilities({"ours": Abilities(SIZES)}), {}).default.size_for(asked) == given

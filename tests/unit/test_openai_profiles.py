@@ -134,7 +134,7 @@ def test_reference_images_for_gemini_are_parts_with_their_media_types() -> None:
         ("gemini-3-pro-image", (3000, 1000), {"aspectRatio": "21:9", "imageSize": "2K"}),
     ],
 )
-def test_gemini_gets_the_nearest_shape_and_a_size_if_the_model_has_several_sizes(
+def test_gemini_gets_the_nearest_shape_and_for_models_with_several_sizes_also_a_size(
     model: str, size: tuple[int, int], config: dict[str, str]
 ) -> None:
     sent = order("gemini", model=model, size=size)

@@ -57,7 +57,7 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
-async def test_no_spelling_of_an_address_that_is_not_public_leads_to_a_connection(canary: Canary, host: str) -> None:
+async def test_an_address_that_is_not_public_is_never_used_however_it_is_spelled(canary: Canary, host: str) -> None:
     for scheme in ("http", "https"):
         await refused(f"{scheme}://{host}/fox.png")
         await refused(f"{scheme}://{host}:{canary.port}/fox.png")

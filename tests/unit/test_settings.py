@@ -104,7 +104,7 @@ def test_allowed_hosts_of_results_may_have_a_port(environment: SetEnvironment, v
     assert "must be hosts like media.local or 10.0.0.7:8080" in only_fault()
 
 
-def test_there_is_no_default_secret() -> None:
+def test_no_secret_has_a_default() -> None:
     settings = load_settings()
     secrets = (settings.admin_key, settings.api_auth_token, settings.proxy_pass, settings.api_keys)
     assert secrets == (None, None, None, ())
@@ -508,7 +508,7 @@ def test_all_configuration_errors_are_reported_at_once(environment: SetEnvironme
     assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "MAX_QUEUE", "IMAGE_INPUT"]
 
 
-def test_misspelt_options_are_found_and_variables_of_other_programs_are_ignored(
+def test_misspelt_options_are_reported_and_variables_of_other_programs_are_ignored(
     environment: SetEnvironment, folder: Path
 ) -> None:
     environment(ADMINKEY="x", COMPOSE_PROJECT_NAME="x", HTTP_PROXY="x", SORA_PROXY_PORT="x")
@@ -621,7 +621,7 @@ def test_environment_variables_that_are_not_text_are_configuration_errors(monkey
     assert {fault.partition(":")[0] for fault in faults()} == {"ADMIN_KEY", "API_HOST"}
 
 
-def test_settings_cannot_be_changed_later() -> None:
+def test_settings_cannot_be_changed_after_they_are_read() -> None:
     settings: Any = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.api_port = 1

@@ -78,7 +78,7 @@ def test_a_dangling_link_in_place_of_the_default_key_file_is_a_configuration_err
         KeySource(settings_for(tmp_path), threads).read()
 
 
-def test_an_empty_key_file_counts_as_a_configured_source(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
+def test_an_empty_key_file_counts_as_a_source_of_keys(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
     file.write_text("[]")
     source = KeySource(settings_for(tmp_path), threads)
     assert (source.read(), source.found) == ((), True)

@@ -89,7 +89,7 @@ async def test_after_a_failed_trial_all_orders_wait_until_another_single_order_i
     [RateLimited("slow", retry_after=900), KeyRejected("dead"), TooManyTasks("full", limit=1), RequestFault("policy")],
     ids=lambda answer: type(answer).__name__,
 )
-async def test_a_trial_order_that_the_back_end_refuses_ends_the_cooldown(
+async def test_the_cooldown_ends_even_if_the_back_end_refuses_the_trial_order(
     begin: Begin, fault: Callable[[], Fault], answer: Fault
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)

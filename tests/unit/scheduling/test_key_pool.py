@@ -358,7 +358,7 @@ async def test_all_keys_are_free_after_a_random_sequence_of_orders_cancellations
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rejected_key_gets_no_more_orders_and_other_keys_serve_them(begin: Begin) -> None:
+async def test_a_rejected_key_gets_no_more_orders_and_other_keys_take_its_place(begin: Begin) -> None:
     pool = pool_of({}, {})
     order = await begin(pool)
     dead = order.key
@@ -708,7 +708,7 @@ async def test_a_rate_limited_key_gets_no_order_before_a_probe_succeeds(begin: B
     assert waiting.served()
 
 
-async def test_a_rate_limited_key_is_not_probed_while_no_order_waits(begin: Begin) -> None:
+async def test_a_rate_limited_key_is_not_probed_while_no_order_is_waiting(begin: Begin) -> None:
     pool = pool_of({})
     probed: list[Key] = []
     pool.on_unproven = probed.append
@@ -749,7 +749,7 @@ async def test_an_added_key_serves_waiting_orders_at_once(begin: Begin) -> None:
     assert waiting.key.id == "new"
 
 
-async def test_a_change_of_a_key_takes_effect_at_once_and_its_tasks_continue(begin: Begin) -> None:
+async def test_a_change_of_a_key_takes_effect_at_once_and_does_not_end_its_tasks(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     first, second, third = [await begin(pool) for _ in range(3)]

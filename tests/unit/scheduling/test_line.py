@@ -41,7 +41,7 @@ def test_orders_of_one_client_are_served_in_order_of_arrival() -> None:
     assert len(line) == 0
 
 
-def test_the_first_order_of_a_client_is_served_soon_despite_a_flood_of_another() -> None:
+def test_the_first_order_of_a_client_is_served_soon_even_if_another_client_floods_the_line() -> None:
     line = line_of()
     come(line, "greedy", 500)
     served(line, 10)

@@ -1,4 +1,7 @@
-"""Keys that serve only some models get the right orders, and no order waits for a wrong key. Time is virtual."""
+"""Keys that serve only some models get the right orders, and no order waits for a key that does not serve its model.
+
+Time is virtual.
+"""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A learned limit of tasks grows again while tasks reach the limit. Time is virtual."""
+"""A learned task limit grows again as long as the number of tasks keeps reaching it. Time is virtual."""
 
 import asyncio
 
