@@ -53,7 +53,7 @@ class Contract:
         return [place | {"models": [self.model], "options": self.stage.options}]
 
     async def abilities(self, proxy: Proxy) -> dict[str, Any]:
-        """What the model can do, according to our server's answer to a client."""
+        """The abilities of the model, as our server describes them to clients."""
         return dict((await proxy.get(f"/v1/models/{self.model}"))["capabilities"])
 
 

@@ -1,4 +1,4 @@
-"""A hostile server with Sora's web protocol. It stands for several back ends, each with a different attack."""
+"""A hostile server with Sora's web protocol. It acts as several back ends, each with a different attack."""
 
 import json
 import socket

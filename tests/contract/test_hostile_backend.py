@@ -158,7 +158,9 @@ def unreadable(canary: int) -> dict[str, Pieces]:
     }
 
 
-async def test_orders_are_made_with_little_memory_despite_unreadable_answers(besiege: Besiege, canary: Server) -> None:
+async def test_orders_are_completed_with_little_memory_even_after_unreadable_answers(
+    besiege: Besiege, canary: Server
+) -> None:
     attacks = {name: Attack(pieces) for name, pieces in unreadable(canary.port).items()}
     async with besiege(attacks) as it:
         before = await asyncio.to_thread(peak_memory, it.server)

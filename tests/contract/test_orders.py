@@ -1,4 +1,4 @@
-"""The course of clients' orders, which is the same at every back end."""
+"""The course of an order from the point of view of a client, which is the same for every back end."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -97,7 +97,7 @@ async def test_an_order_whose_task_was_lost_is_sent_again_only_if_the_operator_c
     assert made == (on_lost == "requeue")
 
 
-async def test_an_order_cancelled_during_its_submit_shows_no_image(start: Start, contract: Contract) -> None:
+async def test_an_order_that_is_cancelled_during_its_submit_shows_no_image(start: Start, contract: Contract) -> None:
     go_on = contract.stage.script.pause(Step.registered)
     async with start() as proxy:
         async with proxy.chat(model=contract.model, background=True) as answer:
