@@ -59,7 +59,7 @@ def test_the_queue_is_sorted_by_number_and_a_running_job_has_no_place() -> None:
     assert jobs["c"].graph == {"1": {}}
 
 
-def test_results_are_the_images_that_the_output_node_saved_in_the_order_it_saved_them() -> None:
+def test_results_are_the_saved_images_of_the_output_node_in_their_original_order() -> None:
     second = GOOD | {"filename": "a_00002_.webp", "subfolder": ""}
     other = {"2": {"images": [GOOD | {"filename": "other.png"}]}}
     history = entry(second, GOOD, GOOD | {"type": "temp"}, GOOD | {"filename": "film.mp4"}, others=other)

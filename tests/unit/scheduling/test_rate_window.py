@@ -31,7 +31,7 @@ def test_a_window_can_be_used_up_completely_in_every_minute(size: int) -> None:
     assert moments == [0.0] * size + [MINUTE] * size + [2 * MINUTE] * size
 
 
-def test_a_burst_at_the_end_of_a_clock_minute_counts_in_the_next_minute() -> None:
+def test_a_burst_at_the_end_of_a_clock_minute_still_counts_in_the_next_minute() -> None:
     window = SlidingWindow(60)
     for _ in range(60):
         window.use(59.0)
