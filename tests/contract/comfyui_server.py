@@ -33,11 +33,12 @@ class ComfyUIServer(Stage):
         self.script = Script()
         self.received = Received()
         self.node_errors: Body = {}  # sent in the answer to an order
-        self.told_id = ""  # if set, sent in answers to orders in place of the order's id
+        self.told_id = ""  # if set, the answers to orders contain this id instead of the order's own
         self.upload_status = 200
         self.stopped: set[str] = set()
         self.floods: Callable[[web.WebSocketResponse], Awaitable[None]] | None = (
-            None  # if set, called repeatedly to send data to each new socket, from which the server reads nothing
+            # if set, called again and again to send data to each new socket, while nothing is read from this socket
+            None
         )
         self.sockets_opened = 0
         self._jobs: dict[str, Body] = {}

@@ -53,7 +53,7 @@ class Contract:
         return [place | {"models": [self.model], "options": self.stage.options}]
 
     async def abilities(self, proxy: Proxy) -> dict[str, Any]:
-        """What the model can do, according to our server's answer to a client."""
+        """The abilities of the model, as our server describes them to clients."""
         return dict((await proxy.get(f"/v1/models/{self.model}"))["capabilities"])
 
 
@@ -97,7 +97,7 @@ class Killable:
             return str(answer.headers["x-generation-id"])
 
     async def ended(self, generation_id: str) -> dict[str, Any]:
-        """The list entry of a generation, once the generation has ended."""
+        """Wait until a generation has ended; returns its entry in the list of generations."""
 
         async def look() -> dict[str, Any] | None:
             async with self.client.get(f"{self.program.url}/v1/generations?limit=100") as answer:

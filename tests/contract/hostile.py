@@ -1,4 +1,4 @@
-"""A hostile server with Sora's web protocol. It stands for several back ends, each with a different attack."""
+"""A hostile server with Sora's web protocol. It acts as several back ends, each with a different attack."""
 
 import json
 import socket
@@ -16,9 +16,8 @@ MARK = "HOSTILE](http://evil.example) <script>alert(1)</script>\x1b[2J\r\n# \u20
 
 Task = dict[str, Any]
 Pieces = Callable[[], Iterable[bytes]]
-Rows = Callable[
-    [Task, int], list[Any]
-]  # the rows of a list, made from the order's task and the number of the list, counted from 0
+# Makes the rows of a list from a task and the number of the list, counted from 0.
+Rows = Callable[[Task, int], list[Any]]
 
 
 def honest_rows(task: Task, _number: int) -> list[Any]:

@@ -21,7 +21,10 @@ PARAMETERS = ("quality", "background", "moderation", "input_fidelity")
 
 
 class OpenAIServer(Stage):
-    """`script` decides what happens at each step of an order. `answers` replace the next default answers to orders."""
+    """`script` decides what happens at each step of an order.
+
+    The next orders get `answers` instead of the default answers.
+    """
 
     model, identity, options = MODEL, Identity.synchronous, {"profile": "openai"}
     registered = 0

@@ -43,7 +43,7 @@ class Stage(Protocol):
     async def start(self) -> web.AppRunner: ...
 
     def forget(self) -> None:
-        """Lose every job, as a restart does. A synchronous server has no jobs."""
+        """Lose every job, as if the server restarted. A synchronous server has no jobs."""
 
     async def show(self, preview: bytes | None) -> None:
         """Show this preview of the running jobs; with None, end the jobs. Called only if the back end has previews."""

@@ -50,7 +50,7 @@ class SoraStage(Sora, Stage):
             answer = web.json_response({"id": self.register(order, "failed" if self.fails else "succeeded")["id"]})
             await self.script.at(Step.registered, None)
         except ConnectionResetError:
-            return web.Response(status=502)  # reveals as little about the order as a lost connection
+            return web.Response(status=502)  # says as little about the order's outcome as a lost connection
         return answer
 
     async def _upload(self, request: web.Request) -> web.Response:

@@ -130,7 +130,7 @@ def odd_numbers_first(said: Snapshot, poll: int) -> Snapshot:
 
 
 class Boastful(Synchronous):
-    """A synchronous back end that reports impossible numbers before it makes an order."""
+    """A synchronous back end that reports impossible progress before it sends an order."""
 
     async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         for odd in NUMBERS:

@@ -30,7 +30,7 @@ from tests.sora_server import GIF
 
 ADMIN_KEY = "sk-admin-key-of-the-tests"
 HONEST_ORDERS = 3
-MAX_THREADS = 16  # for the downloads of all orders taken together
+MAX_THREADS = 16  # the most threads that may download images, for all orders together
 MIB = 2**20
 MAX_GROWTH_MIB = 250  # the growth of the server's memory while the back ends are sending 1.5 GB
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -158,7 +158,9 @@ def unreadable(canary: int) -> dict[str, Pieces]:
     }
 
 
-async def test_orders_are_made_with_little_memory_despite_unreadable_answers(besiege: Besiege, canary: Server) -> None:
+async def test_orders_are_completed_with_little_memory_even_after_unreadable_answers(
+    besiege: Besiege, canary: Server
+) -> None:
     attacks = {name: Attack(pieces) for name, pieces in unreadable(canary.port).items()}
     async with besiege(attacks) as it:
         before = await asyncio.to_thread(peak_memory, it.server)
@@ -202,7 +204,7 @@ def saying(**fields: Any) -> Attack:
     return Attack(rows=lambda task, _number: [task | fields])
 
 
-async def test_texts_of_a_back_end_are_never_shown(besiege: Besiege) -> None:
+async def test_texts_from_the_answers_of_a_back_end_are_never_shown(besiege: Besiege) -> None:
     error = {"code": MARK, "message": MARK, "type": MARK}
     result = {"id": MARK, "url": MARK, "encodings": {"source": {"path": MARK}}, MARK: MARK}
     everywhere = {MARK: MARK, "title": MARK, "error": error, "failure_reason": MARK, "moderation_result": MARK}

@@ -1,4 +1,4 @@
-"""Reference images, masks and parameters reach every back end that can use them."""
+"""Reference images, masks and parameters arrive at every back end that supports them."""
 
 import asyncio
 import base64
@@ -94,7 +94,7 @@ async def most_references(proxy: Proxy, contract: Contract) -> int:
 
 
 @ways
-async def test_references_and_mask_arrive_unchanged_with_correct_content_types(
+async def test_reference_images_and_masks_arrive_unchanged_with_correct_content_types(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:
@@ -109,7 +109,7 @@ async def test_references_and_mask_arrive_unchanged_with_correct_content_types(
 
 
 @ways
-async def test_an_order_with_too_many_references_is_refused_before_anything_is_sent(
+async def test_an_order_with_too_many_reference_images_is_refused_before_anything_is_sent(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:
@@ -150,7 +150,7 @@ async def test_an_unusable_mask_is_refused_with_the_name_of_its_parameter(
 
 
 @pytest.mark.parametrize("path", ["images/generations", "chat/completions", "responses"])
-async def test_declared_parameters_arrive_and_other_parameters_are_listed_as_ignored(
+async def test_supported_parameters_reach_the_back_end_and_other_parameters_are_listed_as_ignored(
     start: Start, contract: Contract, path: str
 ) -> None:
     given = {"seed": 0, "strength": 0.5, "negative_prompt": "snow", "num_inference_steps": 20, "quality": "hd"}

@@ -28,7 +28,7 @@ async def killed_at(step: Step, contract: Contract, start: StartKillable) -> str
     [(Step.arrived, True), (Step.arrived, False), (Step.registered, True)],
     ids=["arrives after the kill", "never arrives", "registered"],
 )
-async def test_a_kill_during_a_submit_ends_in_one_image_or_an_unknown_outcome(
+async def test_a_submit_interrupted_by_a_kill_ends_in_one_image_or_an_unknown_outcome(
     contract: Contract, start_killable: StartKillable, step: Step, arrives: bool
 ) -> None:
     go_on = contract.stage.script.pause(step)
@@ -47,7 +47,7 @@ async def test_a_kill_during_a_submit_ends_in_one_image_or_an_unknown_outcome(
 
 
 @pytest.mark.parametrize("step", [Step.polled, Step.fetched])
-async def test_a_running_or_finished_order_is_completed_after_a_kill(
+async def test_an_order_whose_task_is_running_or_has_finished_is_completed_after_a_kill(
     contract: Contract, start_killable: StartKillable, step: Step
 ) -> None:
     if contract.identity is Identity.synchronous:
@@ -62,7 +62,7 @@ async def test_a_running_or_finished_order_is_completed_after_a_kill(
     assert contract.stage.registered == 1
 
 
-async def test_an_order_refused_before_a_kill_does_not_count_against_the_cap(
+async def test_an_order_that_was_refused_before_a_kill_does_not_count_against_the_cap(
     contract: Contract, start_killable: StartKillable
 ) -> None:
     contract.stage.refuses = True

@@ -1,4 +1,4 @@
-"""The course of clients' orders, which is the same at every back end."""
+"""The course of an order from the point of view of a client, which is the same for every back end."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -57,14 +57,18 @@ async def test_an_interrupted_submit_ends_in_one_image_or_an_unknown_outcome(
     assert contract.stage.registered == (contract.searchable or step is Step.registered)
 
 
-async def test_with_requeue_an_order_of_unknown_outcome_is_sent_again(start: Start, contract: Contract) -> None:
+async def test_an_order_of_unknown_outcome_is_sent_again_if_the_operator_chose_requeue(
+    start: Start, contract: Contract
+) -> None:
     contract.stage.script.cut(Step.arrived)
     async with start(on_unknown="requeue") as proxy, proxy.chat(model=contract.model) as answer:
         assert answer.status == 200
     assert contract.stage.registered == 1
 
 
-async def test_with_fail_an_order_of_unknown_outcome_is_never_sent_again(start: Start, contract: Contract) -> None:
+async def test_an_order_of_unknown_outcome_is_never_sent_again_if_the_operator_chose_fail(
+    start: Start, contract: Contract
+) -> None:
     contract.stage.script.cut(Step.arrived)
     async with start(on_unknown="fail") as proxy:
         assert await error_of(proxy, contract.model) == ("outcome_unknown", "false")
@@ -72,7 +76,7 @@ async def test_with_fail_an_order_of_unknown_outcome_is_never_sent_again(start: 
 
 
 @pytest.mark.parametrize("on_lost", ["fail", "requeue"])
-async def test_an_order_whose_task_was_lost_is_sent_again_only_with_requeue(
+async def test_an_order_whose_task_was_lost_is_sent_again_only_if_the_operator_chose_requeue(
     start: Start, contract: Contract, monkeypatch: pytest.MonkeyPatch, on_lost: str
 ) -> None:
     if contract.identity is Identity.synchronous:
@@ -93,7 +97,7 @@ async def test_an_order_whose_task_was_lost_is_sent_again_only_with_requeue(
     assert made == (on_lost == "requeue")
 
 
-async def test_an_order_cancelled_during_its_submit_shows_no_image(start: Start, contract: Contract) -> None:
+async def test_an_order_that_is_cancelled_during_its_submit_shows_no_image(start: Start, contract: Contract) -> None:
     go_on = contract.stage.script.pause(Step.registered)
     async with start() as proxy:
         async with proxy.chat(model=contract.model, background=True) as answer:
@@ -111,7 +115,7 @@ async def test_an_order_cancelled_during_its_submit_shows_no_image(start: Start,
     assert contract.stage.registered == 1
 
 
-async def test_a_key_submits_several_orders_at_once_unless_its_back_end_is_listed(
+async def test_a_key_submits_several_orders_at_once_unless_the_identity_is_listed(
     start: Start, contract: Contract
 ) -> None:
     orders = 3

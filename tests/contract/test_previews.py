@@ -101,7 +101,7 @@ async def test_a_response_stream_shows_previews_and_can_be_resumed_after_a_previ
     assert after == [event for event in first if event[1]["sequence_number"] > preview["sequence_number"]]
 
 
-async def test_streams_without_requested_previews_get_neither_previews_nor_extra_comments(
+async def test_streams_that_did_not_request_previews_get_neither_previews_nor_extra_comments(
     start: Start, contract: Contract
 ) -> None:
     async with start(heartbeat_interval=PATIENCE) as proxy, ask(proxy, contract) as answer:

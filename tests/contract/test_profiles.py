@@ -146,7 +146,9 @@ async def test_a_refused_order_is_not_sent_again_and_the_next_order_succeeds(
     assert len(await place.sent()) == 2
 
 
-async def test_a_rate_limit_makes_the_key_cool_down_and_the_order_wait(start_proxy: StartProxy, place: Place) -> None:
+async def test_an_order_is_sent_again_after_a_rate_limit_and_the_key_is_not_rejected(
+    start_proxy: StartProxy, place: Place
+) -> None:
     await place.server.fault("rate_limited", seconds=0.1, header="retry-after-ms")
     async with start_proxy(backends=place.backends()) as proxy:
         status, body = await generate(proxy, place)

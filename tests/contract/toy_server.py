@@ -18,7 +18,7 @@ from tests.sora_server import GIF
 
 Job = dict[str, Any]
 MAX_ORDER_BYTES = 2**24
-PALETTE = slice(13, 19)  # the bytes of the image that contain its colours
+PALETTE = slice(13, 19)  # the position of the colours in the bytes of the image
 
 
 def image_of(prompt: str) -> bytes:
@@ -76,7 +76,7 @@ class ToyServer:
         return self.made.total()
 
     def forget(self) -> None:
-        """Lose every job, as a restart does."""
+        """Lose every job, as if the server restarted."""
         self.jobs.clear()
 
     async def _models(self, _request: web.Request) -> web.Response:
@@ -105,7 +105,7 @@ class ToyServer:
         return answer
 
     async def _previews(self) -> AsyncIterator[str]:
-        """Yield each preview once, until the jobs end."""
+        """Yield each new preview once; stop when the jobs end."""
         shown = None
         while not self.script.tasks_end:
             if self._preview != shown and (shown := self._preview):

@@ -1,4 +1,4 @@
-"""Addresses from outside, as they are written into answers."""
+"""How addresses that come from a back end are written into answers to clients."""
 
 import pytest
 

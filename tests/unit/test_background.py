@@ -1,4 +1,4 @@
-"""Background loops: a loop that dies is logged, restarted and reported; all loops end when they are stopped."""
+"""Background loops: a loop that dies is logged, restarted and reported, and stopping the loops waits for their end."""
 
 import asyncio
 import itertools
@@ -96,7 +96,7 @@ async def test_a_loop_that_returns_is_not_started_again(caplog: pytest.LogCaptur
     assert caplog.text == ""
 
 
-async def test_leaving_the_block_waits_until_each_loop_has_cleaned_up() -> None:
+async def test_stopping_the_loops_waits_until_each_loop_has_cleaned_up() -> None:
     cleaned: list[str] = []
 
     async def loop() -> None:
@@ -122,7 +122,7 @@ async def test_the_exception_of_a_task_that_is_never_awaited_is_logged(caplog: p
     assert "lonely" in caplog.text
 
 
-async def test_uninterrupted_work_ends_before_a_cancellation_takes_effect() -> None:
+async def test_a_cancellation_takes_effect_only_after_uninterrupted_work_has_finished() -> None:
     steps: list[str] = []
     may_end = asyncio.Event()
 
@@ -142,7 +142,7 @@ async def test_uninterrupted_work_ends_before_a_cancellation_takes_effect() -> N
 
 
 @pytest.mark.parametrize("shared", [True, False])
-async def test_a_task_inherits_the_log_context_of_its_starter_unless_it_is_shared(*, shared: bool) -> None:
+async def test_a_task_inherits_the_log_context_of_its_caller_unless_the_task_is_shared(*, shared: bool) -> None:
     async def context() -> dict[str, object]:
         return structlog.contextvars.get_contextvars()
 

@@ -31,7 +31,7 @@ async def begun(call: Call) -> None:
     assert await asyncio.to_thread(call.begun.wait, PATIENCE)
 
 
-async def test_a_call_returns_its_result_from_a_thread_for_its_kind_of_work(pool: BlockingPool) -> None:
+async def test_a_call_runs_on_a_thread_for_its_kind_of_work_and_returns_its_result(pool: BlockingPool) -> None:
     name = await pool.run(Work.poll, lambda: threading.current_thread().name)
     assert name.startswith("sora-poll")
 
@@ -88,7 +88,7 @@ async def test_a_call_that_has_not_begun_is_dropped_if_its_caller_is_cancelled(p
     assert not second.begun.is_set()
 
 
-async def test_a_caller_that_is_cancelled_after_its_call_leaves_the_pool_idle(pool: BlockingPool) -> None:
+async def test_the_pool_is_idle_after_a_caller_was_cancelled_just_after_its_call_finished(pool: BlockingPool) -> None:
     call = Call()
     caller = asyncio.create_task(pool.run(Work.media, call))
     await begun(call)

@@ -1,4 +1,4 @@
-"""Ending tasks at a back end once they are no longer needed."""
+"""Cancelling tasks that are no longer needed at their back end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""The chunks of a chat stream depend only on the event log, even if the stream is interrupted and resumed."""
+"""The chunks of a chat stream depend only on the event log, so an interrupted stream can be resumed."""
 
 import itertools
 from typing import Any, get_args, get_type_hints
@@ -45,7 +45,9 @@ EACH_STORY = pytest.mark.parametrize(
 
 
 @EACH_STORY
-def test_a_stream_cut_after_any_chunk_resumes_with_exactly_the_rest(events: list[Event], options: ChunkOptions) -> None:
+def test_a_stream_that_was_cut_after_any_chunk_resumes_with_exactly_the_remaining_chunks(
+    events: list[Event], options: ChunkOptions
+) -> None:
     uncut = streamed(events, options)
     numbers = [number for line in uncut if (number := orjson.loads(line).get("sequence_number")) is not None]
     assert numbers == sorted(set(numbers))
@@ -67,7 +69,7 @@ def test_the_number_of_an_event_can_be_derived_from_the_numbers_of_its_chunks(
 
 
 @EACH_STORY
-def test_chunks_share_id_time_and_model_but_only_the_usage_chunk_lacks_choices(
+def test_all_chunks_have_the_same_metadata_and_only_the_usage_chunk_lacks_choices(
     events: list[Event], options: ChunkOptions
 ) -> None:
     lines = [orjson.loads(line) for line in streamed(events, options)]

@@ -59,7 +59,7 @@ def test_the_queue_is_sorted_by_number_and_a_running_job_has_no_place() -> None:
     assert jobs["c"].graph == {"1": {}}
 
 
-def test_results_are_the_images_saved_by_the_output_node_in_their_order() -> None:
+def test_results_are_the_saved_images_of_the_output_node_in_their_original_order() -> None:
     second = GOOD | {"filename": "a_00002_.webp", "subfolder": ""}
     other = {"2": {"images": [GOOD | {"filename": "other.png"}]}}
     history = entry(second, GOOD, GOOD | {"type": "temp"}, GOOD | {"filename": "film.mp4"}, others=other)
@@ -83,7 +83,7 @@ def test_an_entry_that_is_not_a_valid_result_is_ignored(item: Any) -> None:
     assert names(entry(item, GOOD)) == ["a_00001_.png"]
 
 
-def test_a_file_name_cannot_change_the_request_for_its_image() -> None:
+def test_special_characters_in_a_file_name_do_not_change_the_request_for_the_image() -> None:
     assert names(entry(GOOD | {"filename": "a&type=input#.png"})) == ["a&type=input#.png"]
 
 

@@ -95,14 +95,14 @@ def test_the_prompt_is_written_to_its_input_unchanged(tmp_path: Path, prompt: st
     assert found == {"text": prompt, "clip": ["4", 1]}
 
 
-def test_a_field_is_written_as_a_number_to_each_of_its_inputs(tmp_path: Path) -> None:
+def test_a_number_is_written_to_every_input_to_which_its_field_is_mapped(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"seed": ["3.seed", "7.noise_seed"], "steps": ["3.steps", "7.steps"]})
     graph = graph_for({"flux": workflow}, submission(seed=5, steps=4), SEED)
     assert [graph["3"]["inputs"][name] for name in ("seed", "steps")] == [5, 4]
     assert [graph["7"]["inputs"][name] for name in ("noise_seed", "steps")] == [5, 4]
 
 
-def test_an_input_that_is_unmapped_or_not_set_keeps_its_value_in_the_file(tmp_path: Path) -> None:
+def test_an_input_that_is_unmapped_or_not_set_keeps_its_value_from_the_workflow_file(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"steps": "3.steps"})
     graph = graph_for({"flux": workflow}, submission(guidance_scale=1.0), SEED)
     expected = copy.deepcopy(GRAPH)
@@ -160,7 +160,9 @@ IMAGES = ["10.image", "11.image", "12.image"]
 
 
 @pytest.mark.parametrize("images", [["a"], ["a", "b"], ["a", "b", "c"]], ids=len)
-def test_each_reference_image_has_an_input_and_unused_nodes_are_removed(tmp_path: Path, images: Sequence[str]) -> None:
+def test_each_reference_image_is_written_to_its_own_input_and_unused_nodes_are_removed(
+    tmp_path: Path, images: Sequence[str]
+) -> None:
     workflow = workflow_of(tmp_path, {"image": IMAGES}, EDIT)
     graph = graph_for({"flux": workflow}, submission(images=images), SEED)
     loaded = {node: graph[node]["inputs"]["image"] for node in ("10", "11", "12") if node in graph}
@@ -200,7 +202,7 @@ def test_orders_with_reference_images_or_a_mask_use_the_workflows_for_edits(
 def test_a_workflow_is_a_model_and_so_is_each_checkpoint_that_its_map_lists(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["odd[1].safetensors", "sd_xl*"]}
     workflow = workflow_of(tmp_path, mapping)
-    assert list(models_of({"flux": workflow})) == ["flux"]  # before a server has answered
+    assert list(models_of({"flux": workflow})) == ["flux"]  # the files of a server are unknown until it has answered
     on_server = fitted(workflow, INFO)
     names = ["odd[1].safetensors", "sd_xl_base.safetensors", "sd_xl_turbo.safetensors"]
     assert list(models_of({"flux": on_server})) == ["flux", *(f"flux/{name}" for name in names)]
@@ -208,7 +210,7 @@ def test_a_workflow_is_a_model_and_so_is_each_checkpoint_that_its_map_lists(tmp_
     assert inputs(on_server, order, "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
 
 
-def test_a_checkpoint_that_the_server_lacks_is_replaced_by_the_first_match(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_replaced_by_the_first_match_for_the_patterns_in_the_map(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl_t*", "*"]})
     assert inputs(fitted(workflow, INFO), submission(), "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
     info = copy.deepcopy(INFO)
@@ -225,7 +227,7 @@ def test_an_order_for_a_missing_workflow_or_checkpoint_fails_with_model_unavaila
     assert caught.value.code == "model_unavailable"
 
 
-def test_an_edit_is_never_made_with_a_checkpoint_other_than_the_chosen_one(package: Mapping[str, Workflow]) -> None:
+def test_an_edit_uses_the_chosen_checkpoint_or_is_refused(package: Mapping[str, Workflow]) -> None:
     text = replace(package["text-to-image"], available=("a.safetensors", "b.safetensors"))
     edit = replace(package["image-to-image"], available=("b.safetensors",))
     fixed = replace(edit, slots={name: places for name, places in edit.slots.items() if name != "checkpoint"})
@@ -295,7 +297,7 @@ def test_a_model_has_the_abilities_of_its_map_and_of_the_workflows_for_edits(pac
     ],
     ids=str,
 )
-def test_sizes_come_from_the_map_or_respect_the_limits_of_the_node(
+def test_sizes_come_from_the_map_or_else_respect_the_limits_of_the_node(
     tmp_path: Path, mapping: dict[str, Any], wanted: tuple[int, int] | None, made: tuple[int, int]
 ) -> None:
     workflow = fitted(workflow_of(tmp_path, {"width": "5.width", "height": "5.height"} | mapping), INFO)
@@ -367,7 +369,7 @@ def test_an_input_that_the_server_would_always_refuse_is_reported(tmp_path: Path
     assert "sizes: 9999x512 exceed the server's maximum of 2048 pixels a side" in told
 
 
-def test_an_input_that_a_newer_node_needs_is_reported(tmp_path: Path) -> None:
+def test_an_input_that_a_newer_version_of_a_node_needs_is_reported(tmp_path: Path) -> None:
     info = copy.deepcopy(with_choices([["mine.safetensors"]]))
     info["SaveImage"]["input"]["required"] |= {"quality": ["INT", {}], "more": ["COMFY_AUTOGROW_V3", {}]}
     told = problems_on(workflow_of(tmp_path, {}), info)
@@ -387,14 +389,14 @@ def test_an_input_that_a_newer_node_needs_is_reported(tmp_path: Path) -> None:
         ({"input": {"required": {"video": ["VIDEO", {}]}}, "output_node": True}, False),
     ],
 )
-def test_an_output_that_saves_no_images_is_a_problem(tmp_path: Path, description: Any, saves: bool) -> None:
+def test_an_output_node_that_saves_no_images_is_reported(tmp_path: Path, description: Any, saves: bool) -> None:
     graph = GRAPH | {"9": {"class_type": "Saves", "inputs": dict.fromkeys(description["input"]["required"], "x")}}
     info = with_choices([["mine.safetensors"]]) | {"Saves": description}
     told = problems_on(workflow_of(tmp_path, {"output": "9"}, graph), info)
     assert told == (None if saves else "output: node 9 (Saves) saves no images: choose a node that does")
 
 
-def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_checkpoint(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_not_reported_if_the_map_lists_another_checkpoint(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     assert problems_on(workflow_of(tmp_path, mapping), INFO) is None
     told = problems_on(workflow_of(tmp_path, mapping), with_choices([["a"]]))
@@ -404,7 +406,7 @@ def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_checkpoi
 @pytest.mark.parametrize(
     "described", [None, 5, [], {}, {"input": None}, {"input": {"required": []}}, {"input": {"required": {"text": 5}}}]
 )
-def test_a_node_class_described_in_an_unknown_form_is_not_checked(tmp_path: Path, described: Any) -> None:
+def test_a_node_class_is_not_checked_if_its_description_cannot_be_understood(tmp_path: Path, described: Any) -> None:
     info = with_choices([["mine.safetensors"]]) | {"CLIPTextEncode": described, "EmptyLatentImage": described}
     mapping = {"width": "5.width", "height": "5.height", "count": "5.batch_size"}
     workflow = workflow_of(tmp_path, mapping)
@@ -424,7 +426,7 @@ def test_an_order_without_a_size_gets_the_size_of_the_workflow_file(tmp_path: Pa
     assert models_of({"flux": workflow_of(tmp_path, {})})["flux"].size_for(None) == (1024, 1024)
 
 
-def test_the_checkpoint_in_the_file_is_used_if_the_server_has_it(tmp_path: Path) -> None:
+def test_the_checkpoint_in_the_workflow_file_is_used_if_the_server_has_it(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     for own, used in (("other.safetensors", "other.safetensors"), ("gone.safetensors", "sd_xl_base.safetensors")):
         graph = copy.deepcopy(GRAPH)

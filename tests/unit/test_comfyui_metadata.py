@@ -62,7 +62,7 @@ def jpeg_with(marker: int, data: bytes) -> bytes:
 
 
 def webp_with(data: bytes, *, in_frame: bool) -> bytes:
-    """A WebP with a private chunk at the end, or at the end of the last frame."""
+    """A WebP with a private chunk at the end of the file or, with `in_frame`, at the end of the last frame."""
     content = saved("WEBP", frames=2)
     chunk = struct.pack("<4sI", b"text", len(data)) + data + b"\0" * (len(data) % 2)
     if in_frame:
@@ -151,7 +151,7 @@ def test_texts_are_removed_and_no_pixel_is_changed(tmp_path: Path, make: Callabl
 
 
 @pytest.mark.parametrize("content", HIDDEN.values(), ids=list(HIDDEN))
-def test_a_text_is_removed_from_every_part_of_a_file(tmp_path: Path, content: bytes) -> None:
+def test_a_text_is_removed_whatever_part_of_the_file_contains_it(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     assert TEXT in content

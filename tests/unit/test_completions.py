@@ -52,7 +52,7 @@ def test_images_are_separate_paragraphs_that_link_to_this_server_or_to_the_back_
 
 @pytest.mark.parametrize("prompt", ["", " \n ", "one", "three little words", "x" * 32_000])
 @pytest.mark.parametrize("images", [0, 1, 4])
-def test_usage_is_never_0(prompt: str, images: int) -> None:
+def test_the_usage_of_a_completion_is_never_0(prompt: str, images: int) -> None:
     counted = usage_of(generation(*(Image(n, name=NAME) for n in range(images)), prompt=prompt))
     assert counted["prompt_tokens"] == max(len(prompt.split()), 1)
     assert counted["completion_tokens"] == max(images, 1)

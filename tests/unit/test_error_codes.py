@@ -150,7 +150,7 @@ def test_no_module_of_the_api_sets_an_error_status_itself() -> None:
                     assert status < 300, path
 
 
-def test_statuses_types_and_headers_are_those_of_earlier_versions() -> None:
+def test_error_codes_have_the_same_statuses_types_and_headers_as_in_earlier_versions() -> None:
     answers = {code: error_response(ClientError("message", code=code)) for code in ERROR_CODES}
     seen = {}
     for code, answer in answers.items():

@@ -1,4 +1,4 @@
-"""The event log of a generation, which any number of followers read."""
+"""The event log of a generation, which any number of followers can read."""
 
 import asyncio
 
@@ -80,7 +80,7 @@ async def test_a_waiting_follower_is_woken_by_an_event_and_ended_by_close() -> N
     assert await follower == [Progress(1)]
 
 
-async def test_a_follower_can_start_after_an_event_that_does_not_exist_yet() -> None:
+async def test_a_follower_can_ask_for_the_events_after_an_event_that_does_not_exist_yet() -> None:
     log = EventLog[Event]()
     follower = asyncio.create_task(collect(log, after=2))
     for percent in (1, 2, 3):
@@ -175,7 +175,7 @@ async def test_cancelled_followers_are_removed_from_the_log() -> None:
     assert not log._waiters
 
 
-async def test_cancelling_a_follower_during_an_event_does_not_affect_other_followers() -> None:
+async def test_cancelling_a_follower_that_is_handling_an_event_does_not_affect_other_followers() -> None:
     log = EventLog[Event]()
     one, other = (asyncio.create_task(collect(log)) for _ in range(2))
     await asyncio.sleep(0)

@@ -69,7 +69,7 @@ def test_only_the_transitions_in_the_table_are_possible(start: Status, end: Stat
     assert state.status is start
 
 
-def test_a_final_status_has_no_transitions_and_every_other_status_can_fail() -> None:
+def test_only_final_statuses_have_no_transitions_and_all_others_can_change_to_failed() -> None:
     assert {status for status in Status if not TRANSITIONS[status]} == FINAL
     assert all(Status.failed in TRANSITIONS[status] for status in Status if status not in FINAL)
 
@@ -94,7 +94,7 @@ def test_a_state_is_immutable() -> None:
         state.status = Status.completed  # type: ignore[misc]
 
 
-def test_a_generation_exposes_its_end_its_failure_and_its_events_of_one_kind() -> None:
+def test_a_generation_shows_whether_it_ended_how_it_failed_and_its_events_by_kind() -> None:
     generation = Generation("id", "client", GenerationSpec("m", "p"))
     assert (generation.ended, generation.failure) == (False, None)
     generation.log.append(*SOME_EVENTS)
@@ -104,12 +104,12 @@ def test_a_generation_exposes_its_end_its_failure_and_its_events_of_one_kind() -
 
 
 @pytest.mark.parametrize("event", SOME_EVENTS, ids=repr)
-def test_an_event_survives_conversion_to_a_record_and_to_json(event: Event) -> None:
+def test_an_event_is_unchanged_after_conversion_to_json_and_back(event: Event) -> None:
     kind, fields = event_to_record(event)
     assert event_from_record(kind, orjson.loads(orjson.dumps(fields))) == event
 
 
-def test_every_kind_of_event_has_a_record() -> None:
+def test_the_conversion_to_records_is_tested_with_every_kind_of_event() -> None:
     assert {type(event) for event in SOME_EVENTS} == set(EVENTS.values())
 
 

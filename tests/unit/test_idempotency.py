@@ -44,7 +44,7 @@ async def age(database: Database, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("claim", [KEYED, COUNTED], ids=["with a key", "counted"])
-async def test_only_one_of_many_equal_requests_in_one_commit_is_added(database: Database, claim: Claim) -> None:
+async def test_of_many_equal_requests_in_one_commit_only_one_is_stored(database: Database, claim: Claim) -> None:
     done = await asyncio.gather(*(add(database, claim) for _ in range(20)), return_exceptions=True)
     (first,) = (each for each in done if isinstance(each, Generation))
     assert [each.generation_id for each in done if isinstance(each, Repeated)] == [first.id] * 19
@@ -59,7 +59,7 @@ async def test_a_client_cannot_use_an_idempotency_key_for_a_different_order(data
     await add(database, replace(KEYED, client="another"))
 
 
-async def test_a_counted_repeat_joins_the_newest_equal_order_that_is_unfinished_or_recent(database: Database) -> None:
+async def test_a_retry_joins_the_newest_equal_order_that_is_unfinished_or_recently_ended(database: Database) -> None:
     idempotency, uncounted = Idempotency(database), replace(COUNTED, counted=False)
     assert await idempotency.earlier(COUNTED) is None
     older, newer = [await add(database, uncounted) for _ in range(2)]
@@ -84,7 +84,7 @@ async def test_an_idempotency_key_is_remembered_for_a_day_and_then_forgotten(dat
     assert await idempotency.earlier(KEYED) is None
 
 
-async def test_a_refusal_is_remembered_for_one_repeat(database: Database) -> None:
+async def test_a_refusal_is_remembered_for_one_repeat_of_the_refused_order(database: Database) -> None:
     idempotency = Idempotency(database)
     assert not idempotency.follows_refusal(COUNTED)
     idempotency.refused(COUNTED)

@@ -23,7 +23,9 @@ def test_white_space_around_a_prompt_is_removed() -> None:
 @pytest.mark.parametrize(
     ("size", "dimensions"), [("auto", None), ("1024x1024", (1024, 1024)), ("64×9999", (64, 9999)), ("10*10", (10, 10))]
 )
-def test_every_form_of_a_size_is_read(size: str, dimensions: tuple[int, int] | None) -> None:
+def test_a_size_may_be_auto_or_written_with_any_of_three_separators(
+    size: str, dimensions: tuple[int, int] | None
+) -> None:
     assert checked(ImageRequest, {"prompt": "a fox", "size": size}).dimensions == dimensions
 
 
@@ -44,7 +46,7 @@ FORM: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), FORM)
-def test_a_form_accepts_numbers_and_booleans_as_text_but_json_does_not(name: str, text: str, value: Any) -> None:
+def test_numbers_and_booleans_may_be_texts_in_form_data_but_not_in_json(name: str, text: str, value: Any) -> None:
     fields = {"prompt": "a fox", name: text}
     assert getattr(checked(EditRequest, fields, strict=False), name) == value
     with pytest.raises(ClientError) as caught:

@@ -133,7 +133,7 @@ def test_imports_have_no_cycles() -> None:
         visit(module, ())
 
 
-def test_no_chain_of_imports_exceeds_the_limit() -> None:
+def test_no_chain_of_imports_is_longer_than_the_limit() -> None:
     longest = max(map(chain_below, PATHS), key=len)
     assert len(longest) <= MAX_CHAIN, "\n".join(longest)
 

@@ -54,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def lines(written: Callable[[], str]) -> Lines:
-    """A function that stops logging and returns the parsed lines. A line that is not JSON fails the test."""
+    """A function that stops logging and returns the parsed lines. A line that is not JSON makes the test fail."""
 
     def read() -> list[dict[str, Any]]:
         text = written()
@@ -94,7 +94,7 @@ def test_lines_of_standard_library_loggers_have_the_same_form(lines: Lines) -> N
     standard.warning("%s of %d", "three", 4, extra={"more": [1]})
     line = only(lines)
     del line["timestamp"]
-    line.pop("message", None)  # added to the record by pytest's own handler
+    line.pop("message", None)  # pytest's own handler adds this field to the record
     assert line == {"level": "warning", "event": "three of 4", "logger": "somebody.else", "more": [1]}
 
 

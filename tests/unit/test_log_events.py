@@ -81,7 +81,7 @@ def test_an_event_that_is_not_a_literal_is_refused(module: str) -> None:
         list(events_of(module))
 
 
-def test_the_level_of_an_exception_is_error() -> None:
+def test_a_logged_exception_counts_as_an_event_with_the_level_error() -> None:
     assert set(
         events_of(LOGGER + 'try:\n    log.info("begun")\nexcept ValueError:\n    log.exception("crashed", n=1)')
     ) == {

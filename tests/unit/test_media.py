@@ -187,7 +187,7 @@ async def test_the_message_about_a_large_image_states_the_maximum_number_of_pixe
         await media.keep_input(BAD["too large png"])
 
 
-async def test_a_missing_download_is_not_an_image(media: Media) -> None:
+async def test_a_download_that_does_not_exist_is_reported_as_not_an_image(media: Media) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_result(media.new_download())
 
@@ -231,7 +231,7 @@ def test_every_format_has_a_content_type_and_a_name_that_is_served() -> None:
     ["", "0" * 32, "0" * 31 + ".png", "0" * 33 + ".png", "A" * 32 + ".png", "0" * 32 + ".svg", "0" * 32 + ".png\n",
      "../" + "0" * 32 + ".png", "0" * 32 + ".png/..", "." + "0" * 32 + ".part", "٠" * 32 + ".png"],
 )  # fmt: skip
-def test_a_name_of_another_form_is_not_served(name: str) -> None:
+def test_only_names_that_match_the_pattern_of_image_names_are_served(name: str) -> None:
     assert IMAGE_NAME.fullmatch(name) is None
 
 

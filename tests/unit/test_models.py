@@ -1,4 +1,4 @@
-"""The names of models, and the models to which aliases refer."""
+"""The names of models, and which model each alias refers to."""
 
 from dataclasses import replace
 
@@ -83,7 +83,7 @@ SIZES = ((720, 480), (480, 720), (480, 480), (1024, 1024), (1536, 1024), (1024, 
         ((1, 9999), (1024, 1792)),
     ],
 )
-def test_the_chosen_size_has_the_nearest_shape_and_then_the_nearest_area(
+def test_of_the_sizes_with_the_nearest_shape_the_one_with_the_nearest_area_is_chosen(
     asked: tuple[int, int] | None, given: tuple[int, int]
 ) -> None:
     assert of_one(Capabilities({"ours": Abilities(SIZES)}), {}).default.size_for(asked) == given
@@ -106,7 +106,7 @@ def of_two(first: Abilities, second: Abilities) -> Models:
     return models
 
 
-def test_an_order_may_go_to_every_back_end_that_can_make_it() -> None:
+def test_an_order_may_go_to_every_back_end_that_can_make_its_images() -> None:
     can_much = Abilities(max_images=4, max_references=3, masks=True)
     models = of_two(Abilities(), can_much)
     for model in ("fox", "alias"):

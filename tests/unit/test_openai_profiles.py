@@ -1,4 +1,4 @@
-"""Orders as the server of each profile receives them, with OpenAI's Images API or a similar API."""
+"""The orders that a server receives under each profile, which stands for OpenAI's Images API or a similar API."""
 
 import itertools
 from pathlib import Path
@@ -98,7 +98,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "profile",
     [name for name, each in PROFILES.items() if each.abilities.max_references > 1 and each.wire is Wire.images],
 )
-def test_several_reference_images_are_sent_in_the_form_of_each_profile(profile: str) -> None:
+def test_several_reference_images_are_sent_in_the_way_that_each_profile_requires(profile: str) -> None:
     sent = order(profile, WHITE, BLACK)
     by_route = profile not in ("seedream", "siliconflow")
     assert sent.path.endswith("/images/edits" if by_route else "/images/generations")
@@ -134,7 +134,7 @@ def test_reference_images_for_gemini_are_parts_with_their_media_types() -> None:
         ("gemini-3-pro-image", (3000, 1000), {"aspectRatio": "21:9", "imageSize": "2K"}),
     ],
 )
-def test_gemini_gets_the_nearest_shape_and_a_size_if_the_model_has_several_sizes(
+def test_gemini_gets_the_nearest_shape_and_for_models_with_several_sizes_also_a_size(
     model: str, size: tuple[int, int], config: dict[str, str]
 ) -> None:
     sent = order("gemini", model=model, size=size)
@@ -142,7 +142,7 @@ def test_gemini_gets_the_nearest_shape_and_a_size_if_the_model_has_several_sizes
     assert sent.path == f"/models/{model}:generateContent"
 
 
-def test_a_reference_image_and_a_mask_are_form_files_with_their_media_types() -> None:
+def test_a_reference_image_and_a_mask_are_sent_as_form_files_with_their_media_types() -> None:
     sent = order("openai", WHITE, mask=MASK)
     assert not isinstance(sent.body, bytes)
     files = [(each, headers) for each, headers, _ in sent.body._fields if "filename" in each]
@@ -214,7 +214,7 @@ def test_a_size_that_a_model_cannot_make_becomes_the_nearest_possible_size(
 @pytest.mark.parametrize(
     "rule", [GPT_IMAGE_2_SIZES, SEEDREAM_SIZES, SizeRule(64, max_side=4096), SizeRule(min_side=64)]
 )
-def test_every_requested_size_is_adjusted_to_the_rule_for_sizes(rule: SizeRule) -> None:
+def test_every_size_is_adjusted_to_satisfy_the_size_rule_of_the_model(rule: SizeRule) -> None:
     sides = (1, 7, 64, 100, 333, 512, 1000, 1024, 1536, 2047, 3840, 4096, 10000, 16384)
     for size in itertools.product(sides, sides):
         width, height = made = rule.nearest(size)

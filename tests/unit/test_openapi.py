@@ -67,7 +67,7 @@ def test_every_description_has_a_summary_a_unique_name_and_the_required_key(path
     assert len(names) == len(set(names))
 
 
-def test_every_field_of_a_change_is_nullable_and_has_a_type(app: web.Application) -> None:
+def test_every_field_of_a_change_request_is_nullable_and_has_a_type(app: web.Application) -> None:
     schemas = orjson.loads(app[API_DOCUMENT].document)["components"]["schemas"]
     changes = {name: schema["properties"] for name, schema in schemas.items() if name.endswith("Change")}
     assert set(changes) == {"BackendChange", "KeyChange"}

@@ -111,7 +111,7 @@ def test_parameters_in_a_form_are_read_from_text() -> None:
         checked(ImageRequest, {"prompt": "a fox", "guidance_scale": "NaN"}, strict=False)
 
 
-def test_background_in_a_chat_may_be_a_boolean_or_a_parameter() -> None:
+def test_background_in_a_chat_request_may_be_a_boolean_or_the_parameter_of_that_name() -> None:
     for value, parameters in ((True, {}), (False, {}), ("opaque", {"background": "opaque"})):
         chat = of_chat({"background": value})
         assert isinstance(chat, ChatRequest)

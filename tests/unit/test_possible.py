@@ -52,7 +52,7 @@ def test_no_order_has_more_reference_images_than_openais_api_accepts() -> None:
         ({"references": 2, "mask": True}, "image", "n=1 with 2 reference images and a mask"),
     ],
 )
-def test_a_combination_that_no_single_back_end_accepts_is_refused(
+def test_a_combination_of_parameters_that_no_single_back_end_accepts_is_refused(
     order: dict[str, int], param: str, words: str
 ) -> None:
     abilities = [

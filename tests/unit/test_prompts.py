@@ -148,7 +148,7 @@ def test_invalid_message_content_is_refused(content: Any) -> None:
         ([{"type": "image_url", "image_url": ADDRESS}, {"type": "text", "text": f"a fox {URI}"}], (ADDRESS, URI)),
     ],
 )
-def test_several_images_are_read_in_their_order(content: Any, images: tuple[str, ...]) -> None:
+def test_several_images_are_read_in_the_order_in_which_they_occur(content: Any, images: tuple[str, ...]) -> None:
     assert of(("user", content)).images == images
 
 
@@ -173,7 +173,7 @@ def test_the_time_to_read_incomplete_data_uris_is_proportional_to_their_length(p
     """An earlier version applied a regular expression to the whole text, which took minutes."""
 
     def ask(size: int) -> None:
-        with contextlib.suppress(ClientError):  # not always raised, because a short text may be accepted as a prompt
+        with contextlib.suppress(ClientError):  # a piece of text may be a valid prompt
             of(("user", (piece * (size // len(piece) + 1))[:size]))
 
     assert grows_linearly(ask)

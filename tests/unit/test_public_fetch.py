@@ -57,7 +57,7 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
-async def test_no_spelling_of_an_address_that_is_not_public_leads_to_a_connection(canary: Canary, host: str) -> None:
+async def test_an_address_that_is_not_public_is_never_used_however_it_is_spelled(canary: Canary, host: str) -> None:
     for scheme in ("http", "https"):
         await refused(f"{scheme}://{host}/fox.png")
         await refused(f"{scheme}://{host}:{canary.port}/fox.png")
@@ -88,7 +88,9 @@ async def test_no_spelling_of_an_address_that_is_not_public_leads_to_a_connectio
     ],
     ids=lambda address: repr(address[:40]),
 )  # fmt: skip
-async def test_an_address_with_a_forbidden_scheme_or_port_or_a_trick_is_refused(canary: Canary, address: str) -> None:
+async def test_a_malformed_address_or_an_address_with_a_forbidden_scheme_or_port_is_refused(
+    canary: Canary, address: str
+) -> None:
     await refused(address.replace("{port}", str(canary.port)))
     assert canary.connections == 0
 
@@ -107,7 +109,7 @@ async def test_an_address_with_a_forbidden_scheme_or_port_or_a_trick_is_refused(
     ],
     ids=repr,
 )
-async def test_a_host_with_any_private_address_is_refused_after_one_lookup(
+async def test_a_host_name_is_refused_after_one_lookup_if_any_of_its_addresses_is_private(
     canary: Canary, monkeypatch: pytest.MonkeyPatch, answers: list[str]
 ) -> None:
     lookups = []

@@ -32,7 +32,10 @@ def declared(section: str, name: str) -> list[Requirement]:
 
 
 def pinned(lock: Path) -> dict[str, set[str]]:
-    """The versions of each package in a lock file. A package may have a version for each version of Python."""
+    """The versions of each package in a lock file.
+
+    A package may have several versions, for different versions of Python.
+    """
     versions: dict[str, set[str]] = {}
     for name, version, _ in PIN.findall(lock.read_text()):
         versions.setdefault(name, set()).add(version)

@@ -19,7 +19,8 @@ NUMBER = re.compile(rb'"sequence_number":(\d+)')
 
 
 def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
-    """A completed generation and its outcome. Of the `of` images that were ordered, the images `made` exist."""
+    """A completed generation and its outcome. `of`: how many images were ordered; `made`: the numbers of the images
+    that exist."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
     generation.state = State(Status.completed)
     images = [Image(number, name=f"{number}.webp") for number in made]
@@ -39,7 +40,7 @@ def test_the_ids_of_both_apis_can_be_converted_to_each_other() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "1", "chatcmpl-1", "RESP_1", "ig_1"])
-def test_an_id_of_another_form_belongs_to_no_generation(name: str) -> None:
+def test_an_id_that_does_not_have_the_form_of_response_ids_belongs_to_no_generation(name: str) -> None:
     assert generation_id_of(name) == ""
 
 
@@ -62,7 +63,7 @@ def test_a_task_id_that_arrives_late_does_not_change_a_cancelled_response() -> N
     assert ResponseObjects(generation).now(None) == end
 
 
-def test_previews_use_only_unused_sequence_numbers_of_the_previous_event() -> None:
+def test_previews_use_only_sequence_numbers_that_the_previous_event_left_unused() -> None:
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=2, previews=3))
     events = ResponseEvents(ResponseObjects(generation), after=153)
     told = [*events.opening(), *events.of(Progress(50), None)]
@@ -84,5 +85,6 @@ def test_the_sequence_numbers_of_a_stream_depend_only_on_the_event_log() -> None
         [],
         [],
         [],
-        [*range(600, 614)],  # two numbers for each completed image, one for the failed image, seven for the rest
+        # Seven numbers, and in addition two for each of the three images and one for the image that failed.
+        [*range(600, 614)],
     ]

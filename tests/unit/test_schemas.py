@@ -244,6 +244,6 @@ def test_the_last_value_of_a_repeated_field_is_used() -> None:
     assert parse_chat_request(body()[:-1] + b', "n": 2, "n": 3}').n == 3
 
 
-def test_a_message_may_contain_control_characters_and_any_script() -> None:
+def test_a_message_may_contain_control_characters_and_text_in_any_script() -> None:
     text = "\x00\x1b\x7f\u2028\u202e𝄞 狐狸 الثعلب"
     assert parse(messages=[{"role": "user", "content": text}]).messages[0].content == text

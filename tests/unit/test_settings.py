@@ -104,7 +104,7 @@ def test_allowed_hosts_of_results_may_have_a_port(environment: SetEnvironment, v
     assert "must be hosts like media.local or 10.0.0.7:8080" in only_fault()
 
 
-def test_there_is_no_default_secret() -> None:
+def test_no_secret_has_a_default() -> None:
     settings = load_settings()
     secrets = (settings.admin_key, settings.api_auth_token, settings.proxy_pass, settings.api_keys)
     assert secrets == (None, None, None, ())
@@ -364,14 +364,12 @@ def test_the_message_about_a_bad_value_contains_the_option_the_problem_and_an_ex
 
 
 def test_every_example_is_a_valid_value(environment: SetEnvironment, folder: Path) -> None:
-    """All examples are set at once, as they appear in the messages."""
+    """The examples are set all at once, with the spelling that the error messages show."""
     (folder / "config" / "workflows").mkdir(parents=True)
     for name, field in Settings.model_fields.items():
         example = (field.examples or [""])[0]
-        if "KEY" not in name.upper() and name not in (
-            "backends",
-            "comfyui_url",
-        ):  # these options can't be combined with some of the other options
+        # BACKENDS and COMFYUI_URL can't be combined with some of the other options.
+        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
@@ -510,7 +508,7 @@ def test_all_configuration_errors_are_reported_at_once(environment: SetEnvironme
     assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "MAX_QUEUE", "IMAGE_INPUT"]
 
 
-def test_misspelt_options_are_found_and_variables_of_other_programs_are_ignored(
+def test_misspelt_options_are_reported_and_variables_of_other_programs_are_ignored(
     environment: SetEnvironment, folder: Path
 ) -> None:
     environment(ADMINKEY="x", COMPOSE_PROJECT_NAME="x", HTTP_PROXY="x", SORA_PROXY_PORT="x")
@@ -617,13 +615,13 @@ def test_a_settings_file_that_is_not_text_is_a_configuration_error(folder: Path)
 
 
 def test_environment_variables_that_are_not_text_are_configuration_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the server accepted these bytes in a key, every request would fail."""
+    """If the server accepted a key with such bytes, every request would fail."""
     for name in ("ADMIN_KEY", "API_HOST"):
         monkeypatch.setenv(name, b"caf\xe9".decode(errors="surrogateescape"))
     assert {fault.partition(":")[0] for fault in faults()} == {"ADMIN_KEY", "API_HOST"}
 
 
-def test_settings_cannot_be_changed_later() -> None:
+def test_settings_cannot_be_changed_after_they_are_read() -> None:
     settings: Any = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.api_port = 1

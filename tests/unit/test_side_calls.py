@@ -128,7 +128,7 @@ def test_a_prompt_is_never_mistaken_for_a_side_call(turns: list[tuple[str, Any]]
     assert answer(*turns) is None
 
 
-def test_the_operator_can_add_phrases_that_begin_side_calls() -> None:
+def test_the_operator_can_add_phrases_that_mark_requests_as_side_calls() -> None:
     mine = SideCalls(["Nenne das Gespräch"])
     assert mine.answer(messages_of(("user", "ein Fuchs"), ("user", "Nenne  das\ngespräch bitte"))) == "ein Fuchs"
     assert mine.answer(messages_of(("user", "Nenne das Bild"))) is None

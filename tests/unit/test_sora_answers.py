@@ -77,7 +77,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
     (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
-    # an answer without the back end's own error object does not count as a refusal of the order
+    # only an answer with the back end's own error object counts as a refusal of the order
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((error(status, None), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((answer(status, {"error": "Bad Request"}), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
@@ -185,7 +185,7 @@ def test_a_reported_task_limit_is_read_as_a_positive_integer(told: Any, limit: i
         (["concurrent tasks"], None, RateLimited),
     ],
 )
-def test_only_a_429_without_a_specific_code_is_searched_for_a_task_limit(
+def test_a_task_limit_is_looked_for_only_in_a_429_answer_without_a_specific_code(
     message: Any, code: str | None, kind: type[Fault]
 ) -> None:
     assert type(fault_of(error(429, code, message), None)) is kind
@@ -217,7 +217,9 @@ def test_only_a_429_without_a_specific_code_is_searched_for_a_task_limit(
         ("Wed, 22 Apr 99999999999999999999 10:00:00 GMT", None),
     ],
 )
-def test_retry_after_may_be_seconds_or_a_date_by_the_senders_clock(header: str, seconds: float | None) -> None:
+def test_retry_after_may_be_a_number_of_seconds_or_a_date_by_the_senders_clock(
+    header: str, seconds: float | None
+) -> None:
     fault = fault_of(error(429, "rate_limit_exhausted", retry_after=header, date="Wed, 22 Apr 2026 10:00:00 GMT"), None)
     assert isinstance(fault, RateLimited)
     assert fault.retry_after == seconds
@@ -284,7 +286,7 @@ def test_an_implausible_id_is_ignored(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["task_01kq3v", "7f8c1d2e-0000-4000-8000-000000000000", "gen:a/b+c=", "x" * 200])
-def test_a_usual_id_is_read(value: str) -> None:
+def test_an_id_of_a_usual_form_is_read(value: str) -> None:
     assert id_of({"id": value}) == value
 
 

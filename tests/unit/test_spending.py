@@ -1,4 +1,4 @@
-"""Daily caps on images: which orders count, when an order no longer counts, and that no cap is exceeded."""
+"""Daily caps on images: which orders count, when an order stops counting, and that no cap is ever exceeded."""
 
 import asyncio
 import datetime as dt
@@ -43,7 +43,7 @@ async def table(database: Database) -> Counter[tuple[str, str]]:
 
 @dataclass
 class Attempt:
-    """An order that was sent, in the model that the real counts are compared with."""
+    """An order that was sent, as recorded in the simple model with which the real counts are compared."""
 
     backend: str
     day: str
@@ -179,7 +179,7 @@ class Story:
         return min(IN_ALL - sum(today.values()), OWN.get(backend, IN_ALL) - today[backend])
 
     async def _check(self) -> None:
-        """Check that no cap is exceeded, and that the table and memory agree with the model."""
+        """Check that no cap is exceeded, and that the counts in the table and in memory agree with the model."""
         assert min(map(self._room, BACKENDS)) >= 0
         counted = await table(self._database)
         for backend in BACKENDS:
@@ -236,7 +236,7 @@ async def test_an_intent_that_is_not_committed_does_not_count(database: Database
     assert await table(database) == {("first", "2024-10-04"): 1}
 
 
-async def test_requeueing_an_order_of_an_older_version_does_not_reduce_the_count(database: Database) -> None:
+async def test_requeueing_an_order_that_an_older_version_sent_does_not_reduce_the_count(database: Database) -> None:
     counting = Spending(database, Caps(in_all=1), now=lambda: 20_000 * DAY)
     older, store = Store(database), Store(database, [counting.count], [counting.follow])
     sent_before, sent_now = order(images=4), order()

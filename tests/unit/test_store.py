@@ -161,7 +161,7 @@ async def test_followers_see_an_event_only_after_a_successful_commit(store: Stor
     assert same(generation, await store.find(generation.id))
 
 
-async def test_an_additional_writer_is_part_of_each_commit(database: Database) -> None:
+async def test_an_additional_writer_takes_part_in_each_commit(database: Database) -> None:
     steps: list[Step] = []
 
     def write(connection: sa.Connection, step: Step) -> None:
@@ -216,7 +216,7 @@ async def test_images_of_finished_generations_are_found(store: Store) -> None:
     assert not await store.has_image("")
 
 
-async def test_only_tasks_of_the_same_key_are_known(store: Store) -> None:
+async def test_the_known_tasks_of_a_key_do_not_include_tasks_of_other_keys(store: Store) -> None:
     for key, task in [("one", "a"), ("one", "b"), ("two", "c"), ("two", None)]:
         generation = order()
         await store.add(generation)
@@ -432,7 +432,7 @@ async def test_a_file_that_is_not_a_database_is_refused_and_not_changed(
     assert await asyncio.to_thread(path.read_bytes) == content
 
 
-async def test_a_folder_in_the_place_of_the_database_is_refused(path: Path, pool: BlockingPool) -> None:
+async def test_a_folder_at_the_path_of_the_database_is_refused(path: Path, pool: BlockingPool) -> None:
     await asyncio.to_thread(path.mkdir, parents=True)
     assert "can't be used as the database" in await refused(path, pool)
 
@@ -473,7 +473,7 @@ async def test_the_database_uses_a_write_ahead_log_with_full_synchronization(sto
     assert await asyncio.to_thread(pragmas) == ["wal", 2]
 
 
-async def test_readers_cannot_write(store: Store) -> None:
+async def test_connections_for_reading_cannot_write(store: Store) -> None:
     with pytest.raises(StorageUnavailable, match="readonly"):
         await store._database.read(lambda connection: connection.exec_driver_sql("DELETE FROM generations"))
 

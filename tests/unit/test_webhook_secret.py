@@ -23,7 +23,7 @@ def webhooks(folder: Path, redactor: Redactor, *allowed: str) -> Webhooks:
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_a_secret_of_another_form_is_refused(text: str) -> None:
+def test_a_secret_that_does_not_have_the_required_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=RULE):
         webhook_secret(SecretStr(text))
 

@@ -64,7 +64,7 @@ def fault(folder: Path, name: str = "flux") -> str:
 
 
 @pytest.mark.parametrize("folder", [None, Path("nothing/there")])
-def test_the_package_has_workflows_for_each_kind_of_order(folder: Path | None) -> None:
+def test_there_is_a_built_in_workflow_for_each_kind_of_order(folder: Path | None) -> None:
     workflows = read(folder)
     assert list(workflows.workflows) == PACKAGE
     assert dict(workflows.faults) == {}
@@ -73,19 +73,19 @@ def test_the_package_has_workflows_for_each_kind_of_order(folder: Path | None) -
     assert ["mask" in each.slots for each in (text, image, inpaint, upscale)] == [False, False, True, False]
 
 
-def test_the_package_has_no_other_files() -> None:
+def test_the_folder_of_built_in_workflows_contains_no_other_files() -> None:
     assert sorted(path.name for path in PACKAGED.iterdir()) == sorted(
         name + ending for name in PACKAGE for ending in (".json", ".map.json")
     )
 
 
-def test_the_operators_workflows_are_listed_first_and_workflows_for_edits_last(write: Write) -> None:
+def test_workflows_of_the_operator_are_listed_first_and_workflows_for_edits_last(write: Write) -> None:
     write("zebra")
     folder = write("an-edit", mapping=MAP | {"image": ["10.image"]})
     assert list(read(folder).workflows) == ["zebra", "text-to-image", "an-edit", *PACKAGE[1:]]
 
 
-def test_a_file_replaces_the_packages_file_of_the_same_name(write: Write) -> None:
+def test_a_file_replaces_the_built_in_file_of_the_same_name(write: Write) -> None:
     folder = write("text-to-image")
     assert workflow(folder, "text-to-image").graph == GRAPH
     (folder / "text-to-image.json").unlink()
@@ -114,7 +114,7 @@ def test_a_byte_order_mark_is_accepted(write: Write) -> None:
     assert workflow(write(graph="\ufeff" + json.dumps(GRAPH), mapping="\ufeff" + json.dumps(MAP))).graph == GRAPH
 
 
-def test_the_packages_workflows_are_used_if_the_folder_cannot_be_read(tmp_path: Path) -> None:
+def test_the_built_in_workflows_are_used_if_the_operators_folder_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / "workflows"
     file.write_text("")
     workflows = read(file)
@@ -145,7 +145,7 @@ def test_only_files_that_changed_are_read_again(write: Write) -> None:
     assert not workflows.read()
 
 
-def test_a_file_of_the_same_size_is_read_again_after_an_edit(write: Write) -> None:
+def test_a_file_is_read_again_after_an_edit_that_does_not_change_its_size(write: Write) -> None:
     workflows = read(write(mapping={"prompt": "6.text", "output": "3"}))
     os.utime(write(mapping={"prompt": "6.text", "output": "9"}) / "flux.map.json", ns=(0, 1))
     assert workflows.read()
@@ -305,7 +305,7 @@ def test_a_map_must_set_the_output_if_two_nodes_save_images(write: Write) -> Non
     assert workflow(write(graph=graph, mapping=MAP | {"output": "11"})).output == "11"
 
 
-def test_a_faulty_workflow_for_edits_does_not_disable_the_workflow_for_text(write: Write) -> None:
+def test_a_faulty_workflow_for_edits_does_not_disable_the_workflow_for_orders_without_images(write: Write) -> None:
     workflows = read(write("image-to-image", "{"))
     assert list(workflows.faults) == ["image-to-image"]
     assert "text-to-image" in workflows.workflows

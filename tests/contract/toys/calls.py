@@ -1,4 +1,4 @@
-"""The calls of the toys to their server, and the meaning of its answers."""
+"""The calls that the toys send to their server, and the meaning of its answers."""
 
 import json
 from collections.abc import Awaitable, Callable

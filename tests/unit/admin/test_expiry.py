@@ -51,7 +51,7 @@ def test_an_expiry_that_is_not_a_number_is_ignored(claim: Any) -> None:
     assert expiry_of(made) is None
 
 
-async def test_a_warning_is_logged_daily_from_one_day_before_a_token_expires(
+async def test_warnings_about_a_token_are_logged_daily_starting_one_day_before_it_expires(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     pools = KeyPools(QueueBounds(), {}, "sora")

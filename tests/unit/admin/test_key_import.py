@@ -1,4 +1,4 @@
-"""What an import of keys changes in the keys that already exist."""
+"""How an import of keys from the configuration changes the keys that already exist."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_importing_an_unchanged_file_again_changes_nothing() -> None:
     ],
     ids=str,
 )
-def test_an_operators_change_is_replaced_only_if_the_field_was_edited_in_the_file(
+def test_an_import_overwrites_an_operators_change_only_if_the_field_was_edited_in_the_file(
     operator: dict[str, Any], edited: dict[str, Any], after: dict[str, Any]
 ) -> None:
     entry: dict[str, Any] = {"weight": 2, "name": "first"}
@@ -75,7 +75,7 @@ def test_an_operators_change_is_replaced_only_if_the_field_was_edited_in_the_fil
     assert found[0].config.record() == key(**(entry | after)).record()
 
 
-def test_a_token_set_by_an_operator_remains_while_the_file_has_the_old_token() -> None:
+def test_an_import_does_not_replace_a_token_set_by_an_operator_with_the_old_token() -> None:
     known = replace(imported(key()), config=key("token-new"))
     assert changes([known], [key()], Origin.file) == []
     (after,) = changes([known], [key(weight=3)], Origin.file)
@@ -111,7 +111,7 @@ def test_an_imported_key_is_enabled_only_while_the_file_contains_its_entry() -> 
     assert back == known
 
 
-def test_an_import_does_not_change_a_key_that_an_operator_switched_on_again() -> None:
+def test_a_key_that_an_operator_enabled_again_stays_enabled_without_an_entry_in_the_file() -> None:
     (off,) = changes([imported(key())], [], Origin.file)
     his = replace(off, config=off.config.model_copy(update={"enabled": True}), origin=Origin.admin)
     assert changes([his], [], Origin.file) == []

@@ -30,7 +30,7 @@ def key(token: str = "token-a", **fields: Any) -> UpstreamKey:
 
 
 class Process:
-    """The objects of one process: a pool, its registry, and the store of the health of its keys."""
+    """The objects that one process has for its keys: the pool, the registry, and the store of the keys' health."""
 
     def __init__(self, database: Database) -> None:
         pools = KeyPools(QueueBounds(), {}, "sora")
@@ -84,7 +84,7 @@ async def test_a_change_that_cannot_be_stored_has_no_effect(tmp_path: Path) -> N
     pool.close()
 
 
-async def test_no_simultaneous_change_of_a_key_is_lost(start: Callable[[], Process]) -> None:
+async def test_simultaneous_changes_of_a_key_are_all_kept(start: Callable[[], Process]) -> None:
     process = start()
     await process.registry.add([key()], OPERATOR)
     changes: list[dict[str, Any]] = [
@@ -107,7 +107,7 @@ async def test_adding_one_token_many_times_at_once_adds_one_key(start: Callable[
     assert len(process.registry.records) == 1
 
 
-async def test_the_health_of_a_key_survives_a_restart_but_not_a_new_token(
+async def test_the_health_of_a_key_survives_a_restart_and_is_reset_by_a_new_token(
     start: Callable[[], Process],
 ) -> None:
     process = start()
@@ -124,7 +124,7 @@ async def test_the_health_of_a_key_survives_a_restart_but_not_a_new_token(
     assert 590 < second.cooldown.until - again.pool.now <= 600
     assert (second.unproven, second.cooldown.why and second.cooldown.why.reason) == (True, "tired")
     await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
-    # As after a crash, nothing is closed before the next startup, so health that was not yet written is lost.
+    # As in a crash, nothing is closed before the next startup, so health that is not yet on disk is lost.
     last = start()
     await last.registry.open([], Origin.file)
     assert [(each.token, each.rejected) for each in last.pool.keys] == [("token-c", None), ("token-b", None)]

@@ -44,14 +44,14 @@ def tokens(keys: Any) -> list[str]:
     return [key.token for _, key in keys]
 
 
-def test_api_keys_take_precedence_over_the_key_file(file: Path, source: Callable[..., KeySource]) -> None:
+def test_the_option_api_keys_takes_precedence_over_the_key_file(file: Path, source: Callable[..., KeySource]) -> None:
     file.write_text('[{"key": "of-the-file", "name": "first"}]')
     assert (tokens(source().read()), source().origin) == (["of-the-file"], Origin.file)
     configured = source(api_keys=[{"key": "of-the-environment"}])
     assert (tokens(configured.read()), configured.origin) == (["of-the-environment"], Origin.environment)
 
 
-def test_a_missing_default_key_file_means_that_there_are_no_keys(tmp_path: Path, threads: BlockingPool) -> None:
+def test_there_are_no_keys_if_the_default_key_file_is_missing(tmp_path: Path, threads: BlockingPool) -> None:
     source = KeySource(settings_for(tmp_path), threads)
     assert (source.read(), source.found) == ((), False)
 
@@ -65,12 +65,12 @@ def test_a_configured_key_file_that_does_not_exist_is_a_configuration_error(
         assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: No such file or directory"]
 
 
-def test_a_default_key_file_is_ignored_if_api_keys_is_set(tmp_path: Path, threads: BlockingPool) -> None:
+def test_the_default_key_file_is_ignored_if_the_option_api_keys_is_set(tmp_path: Path, threads: BlockingPool) -> None:
     settings = settings_for(tmp_path, api_keys=[{"key": "of-the-environment"}])
     assert tokens(KeySource(settings, threads).read()) == ["of-the-environment"]
 
 
-def test_a_default_key_file_that_is_a_dangling_link_is_a_configuration_error(
+def test_a_dangling_link_in_place_of_the_default_key_file_is_a_configuration_error(
     tmp_path: Path, file: Path, threads: BlockingPool
 ) -> None:
     file.symlink_to(tmp_path / "nothing")
@@ -78,15 +78,13 @@ def test_a_default_key_file_that_is_a_dangling_link_is_a_configuration_error(
         KeySource(settings_for(tmp_path), threads).read()
 
 
-def test_an_empty_key_file_counts_as_a_configured_source(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
+def test_an_empty_key_file_counts_as_a_source_of_keys(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
     file.write_text("[]")
     source = KeySource(settings_for(tmp_path), threads)
     assert (source.read(), source.found) == ((), True)
 
 
-def test_a_key_file_that_sora_api_wrote_is_read_without_its_counters(
-    file: Path, source: Callable[..., KeySource]
-) -> None:
+def test_the_counters_in_a_key_file_of_sora_api_are_ignored(file: Path, source: Callable[..., KeySource]) -> None:
     counters = {"requests": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
     resting = "\n[自动] 在 2026-11-27 09:52:19 被临时禁用12小时"
     entries = [
@@ -170,7 +168,7 @@ def test_a_key_file_that_cannot_be_read_is_a_configuration_error(file: Path, sou
 
 
 def write(file: Path, content: str) -> None:
-    """Replace a file as editors and orchestrators do: by renaming another file."""
+    """Replace a file as editors and orchestrators do: by giving its name to another file."""
     part = file.with_suffix(".part")
     part.write_text(content)
     part.rename(file)

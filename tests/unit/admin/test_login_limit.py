@@ -15,14 +15,14 @@ def fail(limit: LoginLimit, address: str, tries: int) -> int:
     return possible
 
 
-def test_one_address_may_fail_ten_times_a_minute() -> None:
+def test_one_address_may_make_ten_failed_logins_a_minute() -> None:
     limit = LoginLimit()
     assert fail(limit, "192.0.2.1", 1000) == MAX_FAILURES_PER_ADDRESS == 10
     assert 50 <= limit.wait("192.0.2.1") <= 60
     assert limit.wait("192.0.2.2") == 0
 
 
-def test_all_addresses_together_may_fail_sixty_times_a_minute() -> None:
+def test_all_addresses_together_may_make_sixty_failed_logins_a_minute() -> None:
     limit = LoginLimit()
     assert sum(fail(limit, f"192.0.2.{n}", 10) for n in range(100)) == MAX_FAILURES == 60
     assert 50 <= limit.wait("198.51.100.1") <= 60
@@ -37,7 +37,7 @@ def test_an_address_that_logged_in_before_is_not_locked_out_by_other_addresses()
     assert fail(limit, "203.0.113.5", 100) == MAX_FAILURES_PER_ADDRESS
 
 
-def test_failures_of_a_trusted_address_do_not_count_against_other_addresses() -> None:
+def test_failed_logins_from_a_trusted_address_do_not_count_against_other_addresses() -> None:
     limit = LoginLimit()
     for n in range(10):
         limit.succeeded(f"203.0.113.{n}")

@@ -11,7 +11,7 @@ import pytest
 from sora_proxy.operators.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
-NOW = int(time.time())  # set when the tests are collected, which may be long before a test runs
+NOW = int(time.time())  # the time at which the tests are collected, which may be long before a test runs
 DAY = 86_400
 GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + DAY, "jti": "0123456789abcdef"}
 
@@ -88,7 +88,7 @@ def test_a_token_signed_with_another_algorithm_is_refused(algorithm: str) -> Non
     [{"kid": "../../dev/null"}, {"jku": "http://127.0.0.1/keys"}, {"x5u": "http://127.0.0.1/x"}, {"crit": ["exp"]}],
     ids=str,
 )
-def test_a_header_cannot_choose_another_signing_key(header: dict[str, Any]) -> None:
+def test_the_header_of_a_token_cannot_select_another_signing_key(header: dict[str, Any]) -> None:
     assert Sessions().session_of(jwt.encode(GOOD, b"\0" * 32, "HS256", headers=header)) is None
 
 
@@ -101,7 +101,7 @@ def test_tokens_are_not_valid_after_a_restart() -> None:
     assert Sessions().session_of(Sessions().begin()) is None
 
 
-def test_a_logout_ends_all_sessions_but_new_sessions_can_begin() -> None:
+def test_a_logout_ends_all_sessions_and_new_sessions_can_begin_afterwards() -> None:
     sessions = Sessions()
     tokens = [sessions.begin() for _ in range(3)]
     sessions.end_all()

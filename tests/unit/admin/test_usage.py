@@ -27,7 +27,7 @@ async def counted(database: Database) -> dict[str, int]:
 
 
 async def carry_out(store: Store, *statuses: Status, events: tuple[Event, ...] = ()) -> None:
-    """Move a new generation through these states; the events are recorded with the last state."""
+    """Move a new generation through these statuses. The events are recorded together with the last status."""
     generation = Generation(new_generation_id(), "client", GenerationSpec("sora-1.0", "a fox"))
     await store.add(generation)
     for number, status in enumerate(statuses, 1):

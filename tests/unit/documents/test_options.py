@@ -1,4 +1,4 @@
-"""The documents describe each option as `Settings` does."""
+"""The descriptions of options in the documents agree with `Settings`."""
 
 import re
 from pathlib import Path
@@ -34,15 +34,15 @@ def document(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def test_the_table_of_options_is_what_make_docs_writes() -> None:
+def test_the_table_of_options_equals_the_output_of_make_docs() -> None:
     assert options.TABLES.read_text() == options.configuration()
 
 
-def test_the_example_file_is_what_make_docs_writes() -> None:
+def test_the_example_file_equals_the_output_of_make_docs() -> None:
     assert options.EXAMPLE.read_text() == options.example()
 
 
-def test_every_document_lists_the_options_in_the_order_of_the_program(document: Path) -> None:
+def test_every_document_lists_the_options_in_the_order_in_which_the_program_defines_them(document: Path) -> None:
     assert list(documented_defaults(document)) == OPTIONS
 
 

@@ -22,7 +22,7 @@ VARIABLE = re.compile(r"`([A-Z_]+)`")
 
 
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
-def test_each_variable_that_keeps_its_name_from_sora_api_is_an_option(language: str) -> None:
+def test_each_variable_documented_as_shared_with_sora_api_is_an_option(language: str) -> None:
     page = DOCS / f"coming-from-sora-api{language}.md"
     section = re.split(r"^## ", page.read_text(), flags=re.MULTILINE)[2]
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]

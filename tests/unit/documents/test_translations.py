@@ -17,7 +17,7 @@ ORIGINALS = pytest.mark.parametrize("page", [README, CONFIGURATION, MIGRATION], 
 
 
 @ORIGINALS
-def test_a_translation_has_the_same_headings(page: Path) -> None:
+def test_a_translation_has_the_same_headings_as_its_original(page: Path) -> None:
     assert levels(page) == levels(chinese(page))
 
 
@@ -26,12 +26,12 @@ def levels(page: Path) -> list[str]:
 
 
 @ORIGINALS
-def test_a_translation_has_the_same_code_blocks(page: Path) -> None:
+def test_a_translation_has_the_same_code_blocks_as_its_original(page: Path) -> None:
     assert code_blocks(page) == code_blocks(chinese(page))
 
 
 @ORIGINALS
-def test_a_translation_has_tables_of_the_same_shape(page: Path) -> None:
+def test_the_tables_of_a_translation_have_the_same_shape_as_those_of_its_original(page: Path) -> None:
     assert columns(page) == columns(chinese(page))
 
 

@@ -120,14 +120,16 @@ def test_an_answer_with_an_encoding_that_was_not_requested_is_refused(
 @pytest.mark.parametrize(
     "body", [JSON, gzip.compress(JSON) + b"more", gzip.compress(JSON)[:-1]], ids=["plain", "more", "cut off"]
 )
-def test_a_broken_encoding_does_not_count_against_the_proxy(serve: Serve, http: SoraHttp, body: bytes) -> None:
+def test_a_body_that_cannot_be_decoded_is_not_counted_as_a_fault_of_the_proxy(
+    serve: Serve, http: SoraHttp, body: bytes
+) -> None:
     proxy = serve(encoded("gzip", body))
     failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{proxy.port}")))
     assert (failure.sent, failure.proxy) == (True, False)
     assert "compressed" in str(failure)
 
 
-def test_an_encoded_image_is_refused(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
+def test_an_image_with_a_content_encoding_is_refused(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     for encoding in ("gzip", "deflate", "br"):
         call = order(serve(encoded(encoding, gzip.compress(JSON))), destination=tmp_path / "image")
         assert str(failure_of(http, call)) == "the answer has an encoding that was not requested"
@@ -138,7 +140,8 @@ def test_an_encoded_image_is_refused(serve: Serve, http: SoraHttp, tmp_path: Pat
 def test_only_supported_encodings_are_requested(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     server = serve(answer_all)
     http.call(order(server))
-    http.call(order(server, headers={"accept-encoding": "br"}))  # an operator's extra headers may contain this
+    # The extra headers that an operator configures may contain this header.
+    http.call(order(server, headers={"accept-encoding": "br"}))
     http.call(order(server, destination=tmp_path / "image"))
     asked = [request.headers.get_all("accept-encoding") for request in server.requests]
     assert asked == [["gzip, deflate"], ["gzip, deflate"], ["identity"]]
@@ -187,7 +190,9 @@ def test_an_endless_head_is_refused(serve: Serve, http: SoraHttp, head: bytes) -
     ],
     ids=["many headers", "large headers", "interim answers"],
 )
-def test_a_head_that_is_too_large_does_not_count_against_the_proxy(serve: Serve, http: SoraHttp, head: bytes) -> None:
+def test_a_head_that_is_too_large_is_not_counted_as_a_fault_of_the_proxy(
+    serve: Serve, http: SoraHttp, head: bytes
+) -> None:
     server = serve(sending(head + b"\r\n\r\n"))
     failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{server.port}")))
     assert (str(failure), failure.sent, failure.proxy) == ("the head of the answer is too large", True, False)
@@ -205,8 +210,10 @@ def cut_off(head: bytes) -> Script:
 
 
 @pytest.mark.parametrize("head", [b"content-length: 8000000\r\n", b"content-length: 7340032\r\n"], ids=["cut", "whole"])
-async def test_a_fault_does_not_keep_its_answer_in_memory(serve: Serve, http: SoraHttp, head: bytes) -> None:
-    """A fault may outlive its call, in a watcher or a log line, and its traceback keeps the frames of the call."""
+async def test_an_exception_does_not_keep_the_answer_that_caused_it_in_memory(
+    serve: Serve, http: SoraHttp, head: bytes
+) -> None:
+    """A watcher or a log line may keep the exception, whose traceback keeps the variables of the call."""
     pool = BlockingPool()
     sora = Sora(BackendOptions("sora", f"http://127.0.0.1:{serve(cut_off(head)).port}"), pool, http)
     gc.disable()
@@ -264,7 +271,7 @@ def setting(*cookies: str) -> Script:
     return script
 
 
-def test_only_short_cookies_of_cloudflare_are_stored(serve: Serve, http: SoraHttp) -> None:
+def test_only_cookies_of_cloudflare_are_stored_and_only_if_they_are_short(serve: Serve, http: SoraHttp) -> None:
     server = serve(setting("session=1; path=/", "cf_clearance=2; path=/", "a=" + "x" * 5000, "__cf_bm=" + "x" * 5000))
     for _ in range(2):
         http.call(order(server))
@@ -348,14 +355,14 @@ def test_abort_ends_a_call_that_is_waiting_for_a_connection_and_nothing_is_sent(
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = full.getsockname()[1]
-        # This connection takes the only place in the server's backlog.
+        # This connection fills the server's backlog, so the next one has to wait.
         stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         call = order(f"http://127.0.0.1:{port}")
         running = threads.submit(http.call, call)
         while not never_connecting(port):
             assert not running.done()
         call.abort()
-        failure = running.exception(PATIENCE)  # the call would time out after twice this time
+        failure = running.exception(PATIENCE)  # without the abort, the call would time out only after twice this time
         assert (str(failure), getattr(failure, "sent", None)) == ("can't connect", False)
 
 

@@ -1,4 +1,4 @@
-"""Decoding compressed bodies: which bodies are accepted, and limits on the size of pieces and on empty members."""
+"""Decoding compressed bodies: which bodies are accepted, the largest piece, and the largest number of members."""
 
 import contextlib
 import gzip
@@ -43,7 +43,7 @@ def cut(body: bytes, places: list[int]) -> Iterator[bytes]:
 
 @each_format
 @given(members=st.lists(st.binary(max_size=5000)), places=st.lists(st.integers(0)))
-def test_a_compressed_body_may_be_split_into_any_chunks(
+def test_a_compressed_body_may_be_split_into_chunks_of_any_size(
     encoding: str, pack: Callable[[bytes], bytes], members: list[bytes], places: list[int]
 ) -> None:
     body = b"".join(map(pack, members))
@@ -52,7 +52,7 @@ def test_a_compressed_body_may_be_split_into_any_chunks(
 
 @each_format
 @pytest.mark.parametrize("size", [2**10, 2**16 - 1, 2**16, 2**16 + 1, 2**20])
-def test_compressed_members_of_round_sizes_are_unpacked(
+def test_members_with_sizes_at_or_near_a_power_of_two_are_unpacked(
     encoding: str, pack: Callable[[bytes], bytes], size: int
 ) -> None:
     assert unpacked(encoding, pack(bytes(size)) * 3) == bytes(3 * size)
@@ -64,7 +64,7 @@ def test_a_body_that_is_not_encoded_is_passed_on_unchanged(encoding: str) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", " x-gzip "])
-def test_the_name_of_an_encoding_may_have_several_spellings(encoding: str) -> None:
+def test_the_name_of_an_encoding_may_be_written_in_several_ways(encoding: str) -> None:
     assert unpacked(encoding, gzip.compress(JSON)) == JSON
 
 
@@ -99,7 +99,7 @@ def test_a_body_that_is_not_compressed_as_declared_is_refused(body: bytes) -> No
 
 
 @given(encoding=st.sampled_from(BOTH), body=st.binary())
-def test_any_bytes_are_unpacked_or_refused(encoding: str, body: bytes) -> None:
+def test_arbitrary_bytes_are_either_unpacked_or_refused(encoding: str, body: bytes) -> None:
     with contextlib.suppress(Undecodable):
         assert len(unpacked(encoding, body)) <= 1100 * len(body)
 

@@ -1,4 +1,5 @@
-"""Egresses through every kind of proxy, on real sockets: requests, calls that count as sent, and sessions."""
+"""Egresses through every kind of proxy, on real sockets: what is sent through them, which broken calls count as sent,
+and when sessions are renewed."""
 
 import logging
 import socket
@@ -84,7 +85,7 @@ def test_each_order_is_sent_once_through_the_proxy_and_the_connection_is_reused(
     assert server.connections == 1
 
 
-def test_an_order_that_was_read_counts_as_sent_if_the_connection_breaks(
+def test_an_order_that_the_server_read_counts_as_sent_if_the_connection_breaks(
     scripted: ScriptedProxy, http: SoraHttp
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:
@@ -176,7 +177,7 @@ def test_an_order_counts_as_not_sent_if_the_proxy_does_not_speak_socks(
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_bad_certificate_behind_a_proxy_counts_as_a_fault_of_the_proxy(
+def test_a_bad_server_certificate_behind_a_proxy_counts_as_a_fault_of_the_proxy(
     serve: Serve, http: SoraHttp, authority: trustme.CA
 ) -> None:
     script = over_tls(trustme.CA(), answer_all, HOST)
@@ -206,14 +207,14 @@ def test_the_address_of_a_proxy_may_be_written_in_capitals(serve: Serve, http: S
 # --- Credentials ------------------------------------------------------------------------------------------------------
 
 
-def test_a_socks_proxy_gets_its_user_and_password(serve: Serve, http: SoraHttp) -> None:
+def test_the_user_name_and_password_of_a_socks_proxy_are_sent_to_the_proxy(serve: Serve, http: SoraHttp) -> None:
     server = serve(behind_socks(answer_all, user=USER, password=PASSWORD))
     egress = by(f"socks5h://127.0.0.1:{server.port}", USER, PASSWORD)
     assert http.call(order(f"http://{HOST}", egress=egress)).status == 200
 
 
 @pytest.mark.parametrize("to", ["http", "https"])
-def test_an_http_proxy_gets_its_user_and_password_but_the_back_end_does_not(
+def test_the_user_name_and_password_of_an_http_proxy_are_sent_only_to_the_proxy(
     serve: Serve, http: SoraHttp, authority: trustme.CA, to: str
 ) -> None:
     script = behind_tunnel(over_tls(authority, answer_all, HOST)) if to == "https" else answer_all
@@ -225,7 +226,7 @@ def test_an_http_proxy_gets_its_user_and_password_but_the_back_end_does_not(
 
 
 @pytest.mark.parametrize(("user", "password"), [("", ""), (USER, "wr0ng-password"), ("an0ther-user", PASSWORD)])
-def test_wrong_credentials_for_a_socks_proxy_send_no_order_and_are_never_shown(
+def test_with_wrong_credentials_for_a_socks_proxy_no_order_is_sent_and_no_secret_is_shown(
     serve: Serve, http: SoraHttp, caplog: pytest.LogCaptureFixture, user: str, password: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -292,7 +293,9 @@ def test_abort_ends_a_call_whose_proxy_answers_byte_by_byte(
 # --- Sessions and connections of egresses -----------------------------------------------------------------------------
 
 
-def test_a_challenge_renews_only_the_session_of_its_key_and_egress(serve: Serve, http: SoraHttp) -> None:
+def test_a_challenge_page_renews_only_the_session_of_the_key_and_egress_that_got_it(
+    serve: Serve, http: SoraHttp
+) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path == "/challenge":

@@ -1,6 +1,7 @@
 """Calls to small servers on real sockets: which calls count as sent, how calls are aborted, and reused connections.
 
-`sent` decides whether an order may be sent again, so each kind of broken call is checked at the client and the server.
+`sent` decides whether an order may be sent again, so for each kind of broken call, `sent` is compared with what the
+server received.
 """
 
 import os
@@ -53,7 +54,7 @@ def break_with_a_reset(sock: socket.socket) -> None:
 @pytest.mark.parametrize(
     "break_off", [break_with_plain_text, break_with_an_alert, break_with_an_end, break_with_a_reset]
 )
-def test_a_request_that_was_read_counts_as_sent_if_tls_breaks(
+def test_a_request_that_the_server_read_counts_as_sent_if_tls_breaks(
     serve: Serve, http: SoraHttp, authority: trustme.CA, break_off: Callable[[socket.socket], None]
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:
@@ -169,7 +170,7 @@ def test_a_call_that_is_aborted_while_it_connects_sends_nothing(
     assert [request.path for request in server.requests] == ["/next"]
 
 
-def test_abort_ends_a_handshake_that_hangs_and_nothing_is_sent(
+def test_abort_ends_a_hanging_handshake_and_nothing_is_sent(
     serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor
 ) -> None:
     greeted, hang_up = threading.Event(), threading.Event()
@@ -270,7 +271,7 @@ def test_a_late_abort_does_not_interrupt_the_next_call_on_the_same_connection(
 # --- Connections and cookies ------------------------------------------------------------------------------------------
 
 
-def test_a_connection_is_reused_for_the_next_call_of_any_key(serve: Serve, http: SoraHttp) -> None:
+def test_a_connection_is_reused_for_the_next_call_even_if_it_has_another_key(serve: Serve, http: SoraHttp) -> None:
     server = serve(answer_all)
     http.call(order(server))
     http.call(order(server))

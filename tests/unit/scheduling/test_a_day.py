@@ -125,7 +125,7 @@ async def place_orders_for(market: Market, seconds: float, *, every: float, task
     every=st.floats(0.5, 20),
     seed=st.integers(0, 2**16),
 )
-def test_rates_are_never_exceeded_and_task_limits_only_while_they_are_learned(
+def test_rate_limits_are_never_exceeded_and_task_limits_only_while_they_are_being_learned(
     limits: list[tuple[int, int]], every: float, seed: int
 ) -> None:
     accounts = [Account(rpm, at_once) for rpm, at_once in limits]
@@ -148,7 +148,9 @@ def test_rates_are_never_exceeded_and_task_limits_only_while_they_are_learned(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], [1.0, 9.0], [0.5, 0.5, 1.0, 2.0]])
-async def test_keys_share_the_orders_of_a_day_by_their_weights_within_one_percent(weights: list[float]) -> None:
+async def test_keys_get_orders_in_proportion_to_their_weights_within_one_percent_over_a_day(
+    weights: list[float],
+) -> None:
     market = market_of([Account(10_000, 10_000) for _ in weights], weights, seed=1)
     # Orders are so far apart that every key is free when an order arrives.
     await place_orders_for(market, DAY, every=20, task_seconds=5)

@@ -1,4 +1,7 @@
-"""Servers and egresses that many keys share: after a cooldown, a single order tries them first. Time is virtual."""
+"""Servers and egresses that many keys share: after a cooldown, one order is tried before any other.
+
+Time is virtual.
+"""
 
 import asyncio
 import itertools
@@ -48,7 +51,7 @@ async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders:
     return waiting
 
 
-async def test_after_a_cooldown_other_orders_wait_until_one_order_is_accepted(
+async def test_after_a_cooldown_one_order_is_sent_and_other_orders_wait_until_it_is_accepted(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -59,7 +62,7 @@ async def test_after_a_cooldown_other_orders_wait_until_one_order_is_accepted(
     assert all(order.served() for order in others)
 
 
-async def test_after_a_failed_trial_all_orders_wait_for_the_next_single_trial(
+async def test_after_a_failed_trial_all_orders_wait_until_another_single_order_is_tried(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -86,7 +89,7 @@ async def test_after_a_failed_trial_all_orders_wait_for_the_next_single_trial(
     [RateLimited("slow", retry_after=900), KeyRejected("dead"), TooManyTasks("full", limit=1), RequestFault("policy")],
     ids=lambda answer: type(answer).__name__,
 )
-async def test_a_trial_order_that_the_back_end_refuses_ends_the_cooldown(
+async def test_the_cooldown_ends_even_if_the_back_end_refuses_the_trial_order(
     begin: Begin, fault: Callable[[], Fault], answer: Fault
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -124,7 +127,7 @@ async def test_a_successful_free_call_ends_the_cooldown_for_all_keys(begin: Begi
     assert all(order.served() for order in others)
 
 
-async def test_one_of_several_rate_limited_keys_is_probed_before_the_other_keys(
+async def test_other_rate_limited_keys_are_probed_only_after_the_probe_of_one_succeeds(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -141,10 +144,11 @@ async def test_one_of_several_rate_limited_keys_is_probed_before_the_other_keys(
     pool.proven(key)
     await turns()
     assert set(probed) == set(keys_of(pool))
-    assert [order.served() for order in waiting] == [True, False, False]  # the other keys are still being probed
+    # The probes of the other two keys have not ended.
+    assert [order.served() for order in waiting] == [True, False, False]
 
 
-async def test_other_keys_use_their_next_egress_while_one_order_tries_the_first(begin: Begin) -> None:
+async def test_while_one_order_tries_the_first_egress_other_keys_use_their_next_egress(begin: Begin) -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"}, {"proxy": "http://one.example:1,direct"})
     one, other = keys_of(pool)
     first = pool.account(one).egress
@@ -158,7 +162,7 @@ async def test_other_keys_use_their_next_egress_while_one_order_tries_the_first(
     assert {tried_by, beside} == {one, other}
 
 
-async def test_an_unreachable_server_cools_down_for_keys_of_every_egress(begin: Begin) -> None:
+async def test_an_unreachable_server_cools_down_for_all_keys_whatever_their_egress(begin: Begin) -> None:
     pool = pool_of({"proxy": "http://one.example:1"}, {"proxy": "direct"})
     pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
     waiting = await begin(pool)
@@ -198,7 +202,7 @@ async def test_a_key_uses_another_server_as_soon_as_its_base_url_changes(begin: 
     await turns()
     assert waiting.key is key
     pool.put(key.id, key.config.model_copy(update={"base_url": ONE}))
-    assert key.circuits[0].cooldown.failures == 1  # the change to another server and back did not reset this cooldown
+    assert key.circuits[0].cooldown.failures == 1  # changing the server and changing it back did not reset the cooldown
 
 
 async def test_when_a_key_changes_servers_during_a_trial_another_key_makes_the_trial(begin: Begin) -> None:
@@ -243,7 +247,7 @@ async def try_orders(pool: KeyPool, waiting: list[Order], seconds: float) -> Non
         await asyncio.sleep(0.5)
 
 
-async def test_all_orders_that_wait_for_an_unreachable_server_are_refused_after_the_same_time() -> None:
+async def test_all_orders_that_wait_for_an_unreachable_server_are_refused_after_the_maximum_wait() -> None:
     pool = pool_of({}, {}, max_wait_seconds=40)
     pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
     waiting = [Order(pool) for _ in range(5)]
@@ -264,7 +268,7 @@ async def fail_for_a_minute(pool: KeyPool, *keys: Key) -> None:
         await asyncio.sleep(1)
 
 
-async def test_orders_wait_while_any_server_of_the_keys_can_be_reached(begin: Begin) -> None:
+async def test_orders_keep_waiting_as_long_as_the_server_of_any_key_can_be_reached(begin: Begin) -> None:
     pool = pool_of({"base_url": ONE, "max_concurrent": 1}, {"base_url": OTHER, "max_concurrent": 1})
     one, other = keys_of(pool)
     holders = [await begin(pool), await begin(pool)]
@@ -279,7 +283,7 @@ async def test_orders_wait_while_any_server_of_the_keys_can_be_reached(begin: Be
     assert all(order.served() for order in holders)
 
 
-async def test_orders_are_refused_once_no_server_of_the_keys_can_be_reached(begin: Begin) -> None:
+async def test_orders_are_refused_after_the_servers_of_all_keys_have_become_unreachable(begin: Begin) -> None:
     pool = pool_of(*({"base_url": url, "max_concurrent": 1} for url in (ONE, OTHER, None)))
     for _ in keys_of(pool):
         await begin(pool)
@@ -300,7 +304,8 @@ async def test_orders_keep_waiting_only_if_a_reachable_key_serves_their_model(be
     fox, hare = [await begin(pool, at=Place("client", "order", model)) for model in ("fox", "hare")]
     for _ in range(70):
         pool.report(other, UNREACHABLE)
-        pool.succeeded(other, pool.account(other))  # this success does not affect orders for the other server
+        # A successful call to one server does not affect orders for the other server.
+        pool.succeeded(other, pool.account(other))
         if one.server.cooldown.until <= now():
             pool.report(one, UNREACHABLE)
         await asyncio.sleep(1)
@@ -313,7 +318,7 @@ async def test_orders_keep_waiting_only_if_a_reachable_key_serves_their_model(be
     assert isinstance(hare.task.exception(), ServerUnreachable)
 
 
-async def test_a_successful_call_restarts_the_time_that_orders_wait_for_a_server(begin: Begin) -> None:
+async def test_a_successful_call_restarts_the_maximum_wait_for_an_unreachable_server(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_wait_seconds=40)
     holder, waiting = await begin(pool), await begin(pool)
     holder.accepted()

@@ -25,7 +25,7 @@ def test_a_cooldown_has_the_requested_length_and_is_never_shortened_by_another_f
     assert cooldown.until == 2.0 + MAX_COOLDOWN_SECONDS
 
 
-def test_faults_at_the_same_time_count_as_one_failure() -> None:
+def test_simultaneous_faults_count_as_one_failure() -> None:
     cooldown = NO_COOLDOWN.after_fault(0.0, WHY).after_fault(0.0, WHY)
     assert (cooldown.failures, cooldown.until) == (1, 2.0)
 

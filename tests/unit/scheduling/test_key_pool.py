@@ -68,7 +68,7 @@ def idle(pool: KeyPool) -> bool:
 
 
 async def turns(count: int = 5) -> None:
-    """Let every task that can continue run."""
+    """Give the event loop a few turns, so that every task runs until it has to wait."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -164,7 +164,7 @@ async def test_a_key_that_was_unavailable_gets_no_extra_orders_later() -> None:
     assert abs(grants[one.id] - grants[other.id]) <= 2
 
 
-async def test_keys_are_granted_to_orders_in_the_sequence_of_the_line(begin: Begin) -> None:
+async def test_orders_get_keys_in_the_sequence_in_which_they_stand_in_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(5)]
@@ -179,11 +179,11 @@ async def test_keys_are_granted_to_orders_in_the_sequence_of_the_line(begin: Beg
     assert idle(pool)
 
 
-async def test_a_freed_key_goes_to_a_waiting_order_and_not_to_a_newcomer(begin: Begin) -> None:
+async def test_a_freed_key_goes_to_an_order_in_line_and_not_to_a_new_order(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder, waiting = await begin(pool), await begin(pool)
     ending = asyncio.create_task(holder.end())
-    latecomer = Order(pool)  # arrives in the turn of the event loop in which the key becomes free
+    latecomer = Order(pool)  # this order arrives in the same turn of the event loop in which the key becomes free
     await ending
     await turns()
     assert waiting.served()
@@ -229,11 +229,11 @@ async def test_the_rate_of_submits_is_limited_no_matter_how_long_orders_take(beg
         await order.end()
     waiting = await begin(pool)
     await waiting.got_key.wait()
-    # The back end may have received the first order as late as the end of its call, after five seconds.
+    # The back end may have received the first order only at the end of the call, which took five seconds.
     assert now() == start + 5 + MINUTE
 
 
-async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate(begin: Begin) -> None:
+async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate_limit(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 1})
     for _ in range(3):
         async with await acquire(pool, place(), quiet):
@@ -256,7 +256,7 @@ async def test_a_call_may_last_more_than_a_minute_while_another_order_uses_its_k
     assert idle(pool)
 
 
-async def test_the_next_order_in_line_gets_a_key_once_the_key_is_ready() -> None:
+async def test_the_next_order_in_line_gets_the_key_when_the_cooldown_ends() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, RateLimited("slow down", retry_after=77))
@@ -268,7 +268,7 @@ async def test_the_next_order_in_line_gets_a_key_once_the_key_is_ready() -> None
 # --- Cancelled orders -------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_is_cancelled_while_it_waits_is_removed_from_the_line(begin: Begin) -> None:
+async def test_an_order_that_is_cancelled_while_it_is_waiting_is_removed_from_the_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(3)]
@@ -325,7 +325,7 @@ async def test_a_key_is_returned_if_its_order_is_cancelled_during_a_notification
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_no_grant_is_lost_under_random_orders_cancellations_and_faults(seed: int) -> None:
+async def test_all_keys_are_free_after_a_random_sequence_of_orders_cancellations_and_faults(seed: int) -> None:
     dice = random.Random(seed)
     pool = pool_of({"max_concurrent": 2}, {"max_concurrent": 1}, {})
     served = 0
@@ -358,7 +358,7 @@ async def test_no_grant_is_lost_under_random_orders_cancellations_and_faults(see
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rejected_key_gets_no_more_orders_and_other_keys_serve_them(begin: Begin) -> None:
+async def test_a_rejected_key_gets_no_more_orders_and_other_keys_take_its_place(begin: Begin) -> None:
     pool = pool_of({}, {})
     order = await begin(pool)
     dead = order.key
@@ -421,7 +421,7 @@ async def test_a_learned_limit_is_at_least_one_and_at_most_the_configured_limit(
     assert key.rejected is None
 
 
-async def test_a_key_full_of_our_tasks_is_used_again_when_a_task_ends(begin: Begin) -> None:
+async def test_a_key_whose_limit_is_reached_by_our_tasks_is_used_again_when_one_ends(begin: Begin) -> None:
     pool = pool_of({})
     first, refused = await begin(pool), None
     first.accepted()
@@ -429,7 +429,7 @@ async def test_a_key_full_of_our_tasks_is_used_again_when_a_task_ends(begin: Beg
     await refused.end(TooManyTasks("full", limit=1))
     waiting = await begin(pool)
     assert not waiting.served()
-    assert pool._timer is None  # there is no cooldown, because only the end of a task makes room
+    assert pool._timer is None  # a cooldown would not help, because only the end of a task frees a slot
     await first.end()
     await turns()
     assert waiting.served()
@@ -440,13 +440,13 @@ async def test_a_refused_poll_sets_no_task_limit_unless_the_refusal_states_the_l
     for _ in range(5):
         (await begin(pool)).accepted()
     (key,) = keys_of(pool)
-    pool.report(key, TooManyTasks("concurrent calls"))  # polls may get this answer, too
+    pool.report(key, TooManyTasks("concurrent calls"))  # a poll, too, may be refused in this way
     assert (key.limit, key.cooldown.until) == (None, now() + 1)
     pool.report(key, TooManyTasks("full", limit=5))
     assert key.limit == 5
 
 
-async def test_a_key_full_of_tasks_that_are_not_ours_is_tried_again_later(begin: Begin) -> None:
+async def test_a_key_whose_limit_is_reached_by_foreign_tasks_is_tried_again_later(begin: Begin) -> None:
     pool = pool_of({})
     refused = await begin(pool)
     await refused.end(TooManyTasks("full", limit=3))
@@ -470,7 +470,7 @@ async def test_a_key_full_of_tasks_that_are_not_ours_is_tried_again_later(begin:
     ],
     ids=repr,
 )
-async def test_each_fault_cools_down_its_key_or_its_egress_or_neither(
+async def test_each_fault_causes_a_cooldown_of_its_key_or_of_its_egress_or_no_cooldown(
     begin: Begin, fault: Fault, key_cooldown: float, egress_cooldown: float
 ) -> None:
     pool = pool_of({}, {})
@@ -522,7 +522,7 @@ async def test_resumed_tasks_count_towards_the_limit_even_if_they_exceed_the_lim
     assert waiting.served()
 
 
-async def test_a_resumed_open_intent_is_counted_in_addition_to_another_intent(begin: Begin) -> None:
+async def test_a_key_may_have_two_open_intents_if_one_of_them_was_resumed(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     early = await begin(pool)  # this order got the key before the resumed order
@@ -539,7 +539,7 @@ async def test_a_resumed_open_intent_is_counted_in_addition_to_another_intent(be
 # --- The line and its bounds ------------------------------------------------------------------------------------------
 
 
-async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: Begin) -> None:
+async def test_an_order_that_arrives_when_the_queue_is_full_is_refused_with_retry_after(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_orders=3, max_wait_seconds=1e9)
     await begin(pool)
     for _ in range(3):
@@ -547,7 +547,7 @@ async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: 
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
         pool.admit("client")
-    assert caught.value.retry_after == 30  # the expected length of a task: only the end of a task frees a place
+    assert caught.value.retry_after == 30  # the expected length of a task, because only the end of a task frees a slot
     with pytest.raises(QueueFull):
         pool_of({}, max_orders=3).admit("client", arriving=["client"] * 3)
 
@@ -579,7 +579,7 @@ async def test_an_order_that_can_be_served_at_once_is_never_refused() -> None:
     pool.admit("client")
 
 
-async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at_once() -> None:
+async def test_simultaneous_orders_are_accepted_if_enough_keys_are_free() -> None:
     pool = pool_of(*[{"max_rpm": 1}] * 3, max_wait_seconds=10)
     pool.admit("client", arriving=["client"] * 2)
     with pytest.raises(QueueFull):
@@ -589,7 +589,7 @@ async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at
 async def test_the_forecast_of_waiting_times_ignores_keys_with_a_long_cooldown() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
-    await asyncio.sleep(2)  # after this time, the next call makes a new forecast
+    await asyncio.sleep(2)  # by now, the forecast is old enough to be replaced
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(None, 1) == 0
@@ -635,7 +635,7 @@ async def test_a_successful_call_ends_every_cooldown_of_its_key_except_a_fixed_c
     assert key.ready_at() > now() + 25
 
 
-async def test_a_suspect_key_gets_no_orders_and_orders_in_line_keep_waiting(begin: Begin) -> None:
+async def test_while_a_key_is_suspect_it_gets_no_orders_and_orders_in_line_keep_waiting(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     pool.suspect(key, KeyRejected("perhaps dead"))
@@ -656,7 +656,7 @@ async def test_one_client_with_hundreds_of_orders_does_not_delay_another_client(
     holder = await begin(pool, "greedy")
     for _ in range(200):
         await begin(pool, "greedy")
-    pool.admit("modest")  # accepted, although orders of the other client would wait too long
+    pool.admit("modest")  # accepted, although another order of the other client would have to wait too long
     modest = await begin(pool, "modest")
     await holder.end()
     await turns()
@@ -708,7 +708,7 @@ async def test_a_rate_limited_key_gets_no_order_before_a_probe_succeeds(begin: B
     assert waiting.served()
 
 
-async def test_a_rate_limited_key_is_not_probed_while_no_order_waits(begin: Begin) -> None:
+async def test_a_rate_limited_key_is_not_probed_while_no_order_is_waiting(begin: Begin) -> None:
     pool = pool_of({})
     probed: list[Key] = []
     pool.on_unproven = probed.append
@@ -749,7 +749,7 @@ async def test_an_added_key_serves_waiting_orders_at_once(begin: Begin) -> None:
     assert waiting.key.id == "new"
 
 
-async def test_a_change_of_a_key_takes_effect_at_once_and_its_tasks_continue(begin: Begin) -> None:
+async def test_a_change_of_a_key_takes_effect_at_once_and_does_not_end_its_tasks(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     first, second, third = [await begin(pool) for _ in range(3)]
@@ -816,7 +816,7 @@ async def test_a_removed_key_gets_no_orders_and_disappears_after_its_last_task(b
 # --- Egresses ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_uses_its_next_egress_during_a_cooldown_of_the_first() -> None:
+async def test_a_key_uses_its_next_egress_during_a_cooldown_of_its_first_egress() -> None:
     proxy = "http://127.0.0.1:1"
     pool = pool_of({"proxy": f"{proxy},direct"}, {"proxy": proxy})
     both, only = keys_of(pool)
@@ -830,7 +830,7 @@ async def test_a_key_uses_its_next_egress_during_a_cooldown_of_the_first() -> No
     assert names == [proxy, "direct", proxy]
 
 
-async def test_a_success_through_one_egress_does_not_end_the_cooldown_of_another() -> None:
+async def test_a_successful_call_through_one_egress_does_not_end_the_cooldown_of_another_egress() -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"})
     (key,) = keys_of(pool)
     first, second = key.egresses
@@ -839,7 +839,7 @@ async def test_a_success_through_one_egress_does_not_end_the_cooldown_of_another
         used = pool.account(key)
         assert used.egress is second.proxy
         await asyncio.sleep(first.cooldown.until - now())
-        pool.succeeded(key, used)  # a call that began during the cooldown of the first egress
+        pool.succeeded(key, used)  # this call was sent through the second egress, during the cooldown of the first
     assert first.cooldown.failures == 3
     pool.succeeded(key, Account(key.id, key.token, first.proxy))
     assert first.cooldown.failures == 0

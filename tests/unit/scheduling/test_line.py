@@ -41,7 +41,7 @@ def test_orders_of_one_client_are_served_in_order_of_arrival() -> None:
     assert len(line) == 0
 
 
-def test_the_first_order_of_a_client_is_served_soon_despite_a_flood_of_another() -> None:
+def test_the_first_order_of_a_client_is_served_soon_even_if_another_client_floods_the_line() -> None:
     line = line_of()
     come(line, "greedy", 500)
     served(line, 10)
@@ -50,7 +50,7 @@ def test_the_first_order_of_a_client_is_served_soon_despite_a_flood_of_another()
 
 
 @pytest.mark.parametrize("weights", [{"one": 1, "two": 2, "three": 3}, {"one": 0.5, "two": 0.25}, {"one": 1, "two": 9}])
-def test_clients_that_always_have_orders_share_keys_by_their_weights(weights: Clients) -> None:
+def test_clients_that_always_have_orders_waiting_share_keys_in_proportion_to_their_weights(weights: Clients) -> None:
     line = line_of(weights)
     for client in weights:
         come(line, client, 1200)
@@ -90,7 +90,7 @@ def test_orders_are_listed_in_the_sequence_in_which_they_are_served() -> None:
 @st.composite
 def step_sequences(draw: st.DrawFn) -> list[tuple[str, int]]:
     """Sequences of steps. An order of a client arrives, a waiting order leaves, the next order is taken out of the
-    line, or an order that was taken out returns. The number of a step determines which order leaves or returns."""
+    line, or an order that was taken out returns. The number in a step determines which order leaves or returns."""
     step = st.tuples(st.sampled_from(["a", "b", "c", "leave", "pop", "pop", "again"]), st.integers(0, 50))
     return draw(st.lists(step, max_size=150))
 

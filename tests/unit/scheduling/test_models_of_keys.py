@@ -1,4 +1,7 @@
-"""Keys that serve only some models get the right orders, and no order waits for a wrong key. Time is virtual."""
+"""Keys that serve only some models get the right orders, and no order waits for a key that does not serve its model.
+
+Time is virtual.
+"""
 
 import asyncio
 from collections import Counter
@@ -29,7 +32,7 @@ def place(model: str | None, client: str = "client") -> Place[Lease]:
 
 
 def only(*models: str, **fields: Any) -> dict[str, Any]:
-    """A key that serves some models only, one order at a time."""
+    """The fields of a key that serves only these models, and only one order at a time."""
     return {"models": models, "max_concurrent": 1, **fields}
 
 
@@ -51,7 +54,7 @@ async def test_an_order_that_no_free_key_serves_does_not_delay_the_orders_behind
     assert orders[1].key is fox
 
 
-async def test_a_key_for_all_models_takes_the_first_order_of_any_model(begin: Begin) -> None:
+async def test_a_key_for_all_models_takes_the_first_order_in_line_whatever_its_model(begin: Begin) -> None:
     pool = pool_of(only(), only("hare"))
     everything, hare = keys_of(pool)
     holders = [await begin(pool, at=place("fox")), await begin(pool, at=place("hare"))]
@@ -72,7 +75,7 @@ async def test_an_order_for_a_model_that_no_key_serves_is_refused_at_once() -> N
         pool.admit("client", model="hare")
     with pytest.raises(NoUpstreamKey):
         await acquire(pool, place("hare"), quiet)
-    assert pool.usable  # for orders of the other model
+    assert pool.usable  # the key is still used for orders of the model that it serves
 
 
 async def test_only_orders_that_no_remaining_key_serves_are_refused(begin: Begin) -> None:
@@ -112,7 +115,7 @@ async def test_a_key_serves_other_orders_as_soon_as_its_models_change(begin: Beg
     pool.admit("client", model="owl")
 
 
-async def test_orders_keep_waiting_when_their_only_key_changes_its_other_models(begin: Begin) -> None:
+async def test_orders_keep_waiting_if_their_only_key_gets_other_models_in_addition_to_theirs(begin: Begin) -> None:
     pool = pool_of(only("fox"))
     (key,) = keys_of(pool)
     holder, waiting = await begin(pool, at=place("fox")), await begin(pool, at=place("fox"))
@@ -148,7 +151,7 @@ async def test_the_forecast_for_a_model_counts_only_keys_and_orders_of_that_mode
     for _ in range(5):
         await begin(pool, at=place("fox"))
     assert pool.queue.expected_wait("fox", 5) == pytest.approx(150)
-    pool.admit("client", model="hare")  # accepted, although many orders are waiting for the other key
+    pool.admit("client", model="hare")  # this order is accepted, although many orders are waiting for the other key
     await begin(pool, at=place("hare"))
     waiting = await begin(pool, at=place("hare"))
     await asyncio.sleep(1)
@@ -169,7 +172,7 @@ async def serve_one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, 
     return counts
 
 
-async def test_keys_share_the_orders_of_a_model_by_their_weights() -> None:
+async def test_keys_share_the_orders_of_a_model_in_proportion_to_their_weights() -> None:
     pool = pool_of(only("fox"), only(weight=2), only("fox", "hare", weight=3))
     counts = await serve_one_by_one(pool, ["fox"] * 600)
     assert [counts[str(number), "fox"] for number in range(3)] == pytest.approx([100, 200, 300], abs=3)
@@ -186,7 +189,7 @@ async def test_a_key_that_was_disabled_gets_no_extra_orders_of_its_models_later(
 
 
 @pytest.mark.slow
-async def test_keys_for_different_models_share_mixed_orders_by_their_weights() -> None:
+async def test_keys_for_different_models_share_mixed_orders_in_proportion_to_their_weights() -> None:
     pool = pool_of(only("fox"), only("hare"), only("fox", "hare", weight=2))
     dice = Random(7)
     counts = await serve_one_by_one(pool, [dice.choice(["fox", "hare"]) for _ in range(4000)])
@@ -218,13 +221,13 @@ def served_first(orders: list[Place[Lease]], count: int) -> list[Place[Lease]]:
     return list(served)[:count]
 
 
-async def test_a_flood_for_one_model_does_not_starve_other_clients() -> None:
+async def test_a_flood_of_orders_for_one_model_does_not_starve_other_clients() -> None:
     pool = pool_of(only("fox"), only())
     orders = add_orders(pool, ("greedy", "fox", 400), ("modest", "fox", 1), ("other", "hare", 1))
     assert {"modest", "other"} <= {each.client for each in served_first(orders, 8)}
 
 
-async def test_clients_share_the_keys_of_a_model_by_their_weights() -> None:
+async def test_clients_share_the_keys_of_a_model_in_proportion_to_their_weights() -> None:
     pool = pool_of(only("fox"), *[only("hare")] * 5, weights={"two": 2})
     orders = add_orders(pool, ("other", "hare", 500), ("one", "fox", 100), ("two", "fox", 100))
     foxes = [each.client for each in served_first(orders, 500) if each.model == "fox"]

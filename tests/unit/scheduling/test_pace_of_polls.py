@@ -57,7 +57,7 @@ async def test_an_overdue_task_is_polled_at_a_slow_pace() -> None:
     await watcher.close()
 
 
-async def test_a_new_task_is_polled_at_the_usual_pace_beside_an_overdue_task() -> None:
+async def test_a_new_task_is_polled_at_the_usual_pace_even_if_another_task_is_overdue() -> None:
     back_end, pool, watcher = watching()
     (key,) = keys_of(pool)
     following = [asyncio.create_task(follow(watcher, key, "old"))]
@@ -74,7 +74,7 @@ async def test_a_new_task_is_polled_at_the_usual_pace_beside_an_overdue_task() -
 
 
 class Reports(NeverDone):
-    """A back end that reports on its own when a task has ended."""
+    """A back end that reports the end of a task without being polled."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from tests.unit.scheduling.test_key_pool import Order, turns
 
 
 class BackEnd:
-    """A back end that answers probes once `answers` is set. If there is an `error`, each probe raises it."""
+    """A back end that answers probes once `answers` is set. If `error` is set, each probe raises it."""
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()

@@ -22,7 +22,7 @@ def test_a_window_never_allows_more_than_its_size_in_any_minute(size: int, seed:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 60])
-def test_a_window_allows_its_whole_size_in_every_minute(size: int) -> None:
+def test_a_window_can_be_used_up_completely_in_every_minute(size: int) -> None:
     window = SlidingWindow(size)
     moments = []
     for _ in range(size * 3):
@@ -31,14 +31,14 @@ def test_a_window_allows_its_whole_size_in_every_minute(size: int) -> None:
     assert moments == [0.0] * size + [MINUTE] * size + [2 * MINUTE] * size
 
 
-def test_a_burst_at_the_end_of_a_clock_minute_counts_in_the_next_minute() -> None:
+def test_a_burst_at_the_end_of_a_clock_minute_still_counts_in_the_next_minute() -> None:
     window = SlidingWindow(60)
     for _ in range(60):
         window.use(59.0)
     assert window.ready_at() == 119.0
 
 
-def test_uses_that_last_more_than_a_minute_count_from_their_end() -> None:
+def test_a_use_that_takes_more_than_a_minute_counts_from_its_end() -> None:
     window, taken, other = SlidingWindow(4), [1000.0] * 3, 1000.0 + MINUTE + 1
     for use in (*taken, other):
         window.use(use)
@@ -46,7 +46,7 @@ def test_uses_that_last_more_than_a_minute_count_from_their_end() -> None:
     assert (window.free(other + 1), window.ready_at()) == (0, other + MINUTE)
 
 
-def test_undoing_uses_that_are_older_than_a_minute_does_not_affect_other_uses() -> None:
+def test_other_uses_still_count_after_uses_older_than_a_minute_are_undone() -> None:
     window, taken, other = SlidingWindow(2), [1000.0] * 2, 1000.0 + MINUTE + 1
     for use in (*taken, other):
         window.use(use)

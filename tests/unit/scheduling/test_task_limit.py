@@ -1,4 +1,4 @@
-"""A learned limit of tasks grows again while tasks reach the limit. Time is virtual."""
+"""A learned task limit grows again as long as the number of tasks keeps reaching it. Time is virtual."""
 
 import asyncio
 
@@ -46,7 +46,7 @@ async def test_a_learned_limit_that_is_reached_grows_by_one_after_a_time_without
         await use(pool, begin, limit)
         assert key.limit == limit  # the limit grows again only after another GROWTH_SECONDS
         await asyncio.sleep(GROWTH_SECONDS)
-    assert noted == [3, 4, 5]  # the limits that are stored, and that survive a restart
+    assert noted == [3, 4, 5]  # each new limit is stored, so it survives a restart
 
 
 async def test_a_refusal_restarts_the_time_until_a_learned_limit_grows(begin: Begin) -> None:
@@ -63,7 +63,7 @@ async def test_a_refusal_restarts_the_time_until_a_learned_limit_grows(begin: Be
     assert key.limit == 2
 
 
-async def test_a_limit_that_is_not_reached_does_not_grow(begin: Begin) -> None:
+async def test_a_learned_limit_that_is_not_reached_does_not_grow(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     await learn(pool, begin, 2)

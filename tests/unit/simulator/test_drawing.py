@@ -125,7 +125,7 @@ def test_uploads_of_all_four_formats_are_accepted(kind: str) -> None:
     assert opened(preview).size == (768, 384)
 
 
-def test_transparent_parts_of_an_upload_get_the_colour_of_paper() -> None:
+def test_transparent_parts_of_an_upload_are_drawn_in_the_colour_of_the_paper() -> None:
     preview = opened(preview_of(encoded(Image.new("RGBA", (50, 50), (0, 0, 0, 0)))))
     assert _near(preview.getpixel((25, 25)), (250, 250, 247))
 

@@ -73,7 +73,7 @@ def test_progress_is_null_at_first_and_then_grows_to_one(clock: Clock) -> None:
         ("none", [None, None, None, None, 1.0]),
     ],
 )
-def test_progress_has_the_configured_form(clock: Clock, shape: str, expected: list[float | None]) -> None:
+def test_progress_is_reported_in_the_configured_way(clock: Clock, shape: str, expected: list[float | None]) -> None:
     engine = service(clock, queue_seconds=0, seconds=100, progress=shape)
     seen = states(engine, engine.register("k", ORDER), clock, [20, 30, 60, 90, 100])
     assert [state.progress for state in seen] == expected
@@ -85,12 +85,12 @@ def test_progress_can_be_given_in_percent(clock: Clock) -> None:
     assert [state.progress for state in seen] == [50, 100]
 
 
-def test_jitter_extends_a_run_by_the_configured_fraction(clock: Clock) -> None:
+def test_the_option_jitter_can_extend_a_run_by_the_configured_fraction(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=10, jitter=0.2)
     assert engine.register("k", ORDER).run_seconds == pytest.approx(12)
 
 
-def test_a_new_task_is_listed_only_after_the_lag(clock: Clock) -> None:
+def test_a_new_task_appears_in_the_list_only_after_the_configured_lag(clock: Clock) -> None:
     engine = service(clock, list_lag=5)
     task = engine.register("k", ORDER)
     clock.forward(4.9)
@@ -120,7 +120,7 @@ def test_a_task_of_another_account_is_refused_as_the_cursor_of_a_page(clock: Clo
     assert (refused.value.status, refused.value.code) == (400, "invalid_cursor")
 
 
-def test_the_task_of_another_account_is_not_shown(clock: Clock) -> None:
+def test_a_task_of_another_account_is_not_shown(clock: Clock) -> None:
     engine = service(clock)
     assert engine.task(engine.register("other", ORDER).id, "k") is None
 
@@ -196,7 +196,7 @@ def test_a_task_with_a_requested_failure_fails_at_the_end_of_its_run(clock: Cloc
     assert [state.status for state in seen] == ["running", "rejected"]
 
 
-def test_an_unknown_status_word_can_replace_running(clock: Clock) -> None:
+def test_the_status_running_can_be_replaced_by_an_unknown_word(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=10)
     task = engine.register("k", ORDER, Fate(running_word="calibrating"))
     assert [state.status for state in states(engine, task, clock, [5, 10])] == ["calibrating", "succeeded"]

@@ -72,7 +72,7 @@ def test_the_first_matching_rule_applies() -> None:
     assert book.answer_rule(Call("list", "k")) is first
 
 
-def test_one_submit_can_get_a_fate_for_its_task_and_a_faulty_answer() -> None:
+def test_one_order_can_get_both_a_faulty_answer_and_a_fate_for_its_task() -> None:
     book = FaultBook()
     fate = book.add({"fault": "never_finish"})
     answer = book.add({"fault": "drop"})
@@ -126,7 +126,7 @@ def test_a_task_vanishes_permanently_if_no_seconds_are_given() -> None:
     assert fate_of(FaultBook().add({"fault": "vanish"})).hidden_seconds == math.inf
 
 
-def test_the_reason_of_a_moderated_task_is_deliberately_misleading() -> None:
+def test_the_failure_reason_of_a_moderated_task_is_deliberately_misleading() -> None:
     failure = fate_of(FaultBook().add({"fault": "moderation", "code": "violence"})).failure
     assert failure is not None
     assert failure.moderation_code == "violence"

@@ -21,11 +21,11 @@ GOOD: dict[str, Any] = {
 ITEM = {"type": "image", "frame_index": 0, "upload_media_id": "media_1", "crop_bounds": None}
 
 
-def test_a_text_order_is_read() -> None:
+def test_an_order_without_an_uploaded_image_is_read() -> None:
     assert order_of(GOOD) == Order("a boat", 2, 720, 480)
 
 
-def test_a_remix_is_read() -> None:
+def test_an_order_for_a_remix_is_read() -> None:
     order = order_of({**GOOD, "operation": "remix", "inpaint_items": [ITEM]})
     assert (order.operation, order.upload_id) == ("remix", "media_1")
 
@@ -52,7 +52,7 @@ def test_a_remix_is_read() -> None:
         ({"operation": "remix", "inpaint_items": "media_1"}, "invalid_inpaint_items"),
     ],
 )
-def test_a_wrong_order_is_refused_with_a_code(change: dict[str, Any], code: str) -> None:
+def test_an_invalid_order_is_refused_with_an_error_code(change: dict[str, Any], code: str) -> None:
     with pytest.raises(Refusal) as refused:
         order_of({**GOOD, **change})
     assert (refused.value.status, refused.value.code) == (400, code)
