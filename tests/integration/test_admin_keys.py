@@ -410,7 +410,7 @@ async def test_an_invalid_bulk_request_is_refused_with_the_name_of_the_field(
     assert (status, told["error"]["param"]) == (400, param)
 
 
-async def test_a_thousand_keys_can_be_imported_paged_and_filtered(admin: Admin) -> None:
+async def test_a_thousand_keys_can_be_imported_listed_in_pages_and_filtered(admin: Admin) -> None:
     text = "\n".join(f"token-{n:04}-of-the-tests" for n in range(1000))
     status, _ = await admin.ask("POST", f"{KEYS}/import", {"text": text})
     assert status == 200

@@ -83,7 +83,7 @@ def check_the_order_of_events(stream: StreamRead) -> None:
     assert "content-length" not in stream.headers
 
 
-async def test_all_chunks_have_the_same_id_time_and_model_but_no_error(proxy: Proxy) -> None:
+async def test_all_chunks_have_the_same_id_time_and_model_and_none_has_an_error(proxy: Proxy) -> None:
     async with proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
 

@@ -74,7 +74,7 @@ async def test_every_workflow_of_the_package_runs_on_every_version(server: Simul
     assert size[0] > 64
 
 
-async def test_each_workflow_is_a_model_with_each_checkpoint_of_the_server(server: SimulatedComfyUI) -> None:
+async def test_each_workflow_gives_one_model_for_each_checkpoint_of_the_server(server: SimulatedComfyUI) -> None:
     assert list(models_of(await on(server))) == [
         *(f"{name}{end}" for name in ("text-to-image", "image-to-image", "inpaint") for end in ("", *ENDS)),
         "upscale",

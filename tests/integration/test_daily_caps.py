@@ -21,7 +21,7 @@ def entry(name: str, server: Sora, cap: int | None = None, **fields: Any) -> dic
 
 
 def answers(server: Sora, *refusals: web.Response) -> Any:
-    """Answer the first orders with these refusals, without registering them; accept all later orders."""
+    """Answer the first orders with these refusals, without registering the orders; accept all later orders."""
     left = list(refusals)
 
     async def answer(order: Order) -> web.StreamResponse:
@@ -76,7 +76,7 @@ async def test_orders_beyond_the_total_cap_are_refused_before_anything_is_sent(
     assert [order["n_variants"] for order in sora.orders] == [2, 1]
 
 
-async def test_back_ends_at_their_cap_are_skipped_and_the_error_states_a_cap(
+async def test_back_ends_at_their_cap_are_skipped_and_a_refusal_states_the_cap(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], caplog: pytest.LogCaptureFixture
 ) -> None:
     backends = [entry("first", servers[0], cap=1), entry("second", servers[1], cap=2)]
@@ -291,7 +291,9 @@ async def test_a_restart_keeps_the_number_of_todays_images(start_proxy: StartPro
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3")
 
 
-async def test_operators_see_todays_images_and_the_caps(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_operators_see_the_number_of_todays_images_and_the_caps(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
     backends = [entry("first", servers[0], cap=5), entry("second", servers[1])]
     async with start_proxy(backends=backends, max_images_per_day=9) as proxy:
         async with proxy.chat(n=3) as answer:

@@ -308,7 +308,8 @@ async def test_a_file_that_another_program_changed_is_refused_in_one_line_and_ke
     path: Path, script: str, reason: str
 ) -> None:
     await filled(path, 1)
-    await execute(path, f"PRAGMA journal_mode = DELETE; {script}")  # opening the file for writing would change the mode
+    # Opening the file for writing would change this mode.
+    await execute(path, f"PRAGMA journal_mode = DELETE; {script}")
     before = await asyncio.to_thread(path.read_bytes)
     assert await fault_of_start(path) == f"{path}: {reason}"
     assert await asyncio.to_thread(path.read_bytes) == before

@@ -30,7 +30,7 @@ async def registered_by(simulator: Simulator) -> Counter[str]:
     return Counter(task["token"] for task in stats["tasks"])
 
 
-async def test_many_orders_are_served_at_the_rates_of_the_accounts_without_refusals(
+async def test_many_orders_are_served_at_the_rate_limits_of_the_accounts_without_refusals(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     limits = {"max_rpm": 12, "max_concurrent": 3}
@@ -63,7 +63,7 @@ async def test_a_prompt_that_fails_moderation_affects_no_key(simulator: Simulato
         assert [await order(proxy) for _ in KEYS] == [200] * 3
 
 
-async def test_a_restart_does_not_reset_the_rate_of_a_key(simulator: Simulator, start_proxy: StartProxy) -> None:
+async def test_a_restart_does_not_reset_the_rate_limit_of_a_key(simulator: Simulator, start_proxy: StartProxy) -> None:
     settings, now = in_front_of(simulator, "one", max_rpm=3), asyncio.get_running_loop().time
     async with start_proxy(**settings) as proxy:
         before = now()

@@ -1,4 +1,4 @@
-"""Orders survive odd answers, shutdowns, and restarts at any point: each is made once, and gets its own image."""
+"""Orders survive odd answers, shutdowns, and restarts at any point: each order is made once, and gets its own image."""
 
 import asyncio
 import time

@@ -339,7 +339,7 @@ async def test_the_stream_of_an_unfinished_response_begins_at_once(start_proxy: 
         assert [named_event(event.strip())[0] for event in events] == WHOLE_STREAM[:4]
 
 
-async def test_a_refused_prompt_is_reported_in_every_form_of_the_answer(
+async def test_a_refused_prompt_is_reported_with_and_without_streaming(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation", times=None)
@@ -440,7 +440,9 @@ async def test_another_clients_response_is_answered_like_an_unknown_response(
     assert answers[0][0] == 404
 
 
-async def test_a_request_that_follows_a_response_starts_from_its_image(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_request_with_a_previous_response_starts_from_the_image_of_that_response(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     first = await answer_of(proxy)
     second = await answer_of(proxy, "the same fox at night", previous_response_id=first["id"])
     image = base64.b64decode(first["output"][0]["result"])
@@ -462,9 +464,7 @@ async def test_an_image_in_the_prompt_takes_precedence_over_the_previous_respons
     assert upload["bytes"] == len(base64.b64decode(GIF.partition(",")[2]))
 
 
-async def test_a_request_that_follows_a_response_without_an_image_is_refused(
-    proxy: Proxy, simulator: Simulator
-) -> None:
+async def test_a_request_whose_previous_response_has_no_image_is_refused(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     status, error = await error_of(ask(proxy, previous_response_id=await started(proxy)))
     assert (status, error["code"]) == (400, "previous_response_without_picture")

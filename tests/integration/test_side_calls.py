@@ -11,7 +11,7 @@ from tests.streams import read_stream
 TITLE = "Provide a concise, 5-word-or-less title for the conversation.\n\nConversation:\nUser: a red fox"
 
 
-async def test_a_side_call_places_no_order_whether_or_not_it_is_streamed(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_side_call_places_no_order_with_or_without_streaming(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat(TITLE) as answer:
         whole = await answer.json()
     async with proxy.chat(TITLE, stream=True) as answer:

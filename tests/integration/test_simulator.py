@@ -632,7 +632,7 @@ def test_the_command_refuses_impossible_options(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "simulator: jitter must be at most 1\n"
 
 
-def test_the_command_serves_a_profile_below_its_own_path() -> None:
+def test_the_command_serves_a_profile_below_the_path_that_the_profile_uses() -> None:
     command = [
         sys.executable,
         "-c",

@@ -24,7 +24,8 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """A server that counts and limits simultaneous calls. The first few are answered at once, others after `go_on`."""
+    """A server that counts and limits simultaneous calls. The first `answers_at_once` calls are answered at once, and
+    all later calls once `go_on` is set."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 
