@@ -107,7 +107,7 @@ def _images(calls: list[dict[str, Any]]) -> int:
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill the server at random times, with calls at every step. Some answers are lost on the way."""
+    """Kill the server at random times, while calls are at different steps. Some answers are lost on the way."""
     server = CountingServer(random.Random(orders))
     runner = await server.start()
     try:

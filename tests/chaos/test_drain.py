@@ -50,7 +50,7 @@ async def test_shutdown_waits_for_submits_ends_every_stream_and_loses_no_order(
 ) -> None:
     async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
-            # The back end delays its answer to the 21st submit by 2 s, and its process is stopped in the meantime.
+            # The back end delays its answer to the 21st submit by 2 s. Meanwhile, the back end's process is suspended.
             await it.fault("hang", endpoint="submit", registered=True, seconds=2, skip=20, times=1)
             streams = [Stream(it) for _ in range(STREAMS)]
             reading = [asyncio.create_task(stream.read()) for stream in streams]
