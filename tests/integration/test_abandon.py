@@ -109,7 +109,7 @@ async def test_a_client_that_reconnects_in_time_keeps_its_order_until_it_disconn
         await until_cancelled(proxy, generation_id)
 
 
-async def test_an_order_is_not_abandoned_while_a_second_client_reads_its_events(proxy: Proxy) -> None:
+async def test_an_order_is_not_abandoned_while_a_second_client_is_reading_its_events(proxy: Proxy) -> None:
     async with proxy.chat(stream=True, headers=CANCEL) as answer:
         await answer.content.readline()
         generation_id = answer.headers["x-generation-id"]

@@ -190,7 +190,7 @@ async def test_the_audit_log_lists_the_actions_of_operators_in_pages(
     ("query", "param"),
     [("limit=x", "limit"), ("limit=²", "limit"), ("after=x", "after"), ("after=-1", "after"), ("after=²", "after")],
 )
-async def test_an_invalid_page_request_is_refused_with_the_name_of_the_parameter(
+async def test_an_invalid_page_parameter_is_refused_by_name(
     proxy: Proxy, session: aiohttp.ClientSession, query: str, param: str
 ) -> None:
     status, body = await ask(session, "GET", f"{proxy.url}{AUDIT}?{query}", headers=bearer(ADMIN_KEY))

@@ -140,7 +140,7 @@ async def test_an_added_key_serves_orders_as_soon_as_it_is_enabled(
     assert await orders_of(simulator, TOKEN) == 1
 
 
-async def test_raising_the_limit_of_a_key_sends_waiting_orders_at_once(
+async def test_waiting_orders_are_sent_as_soon_as_the_limit_of_their_key_is_raised(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (

@@ -117,7 +117,7 @@ async def test_a_change_with_a_masked_header_keeps_the_stored_value_of_the_heade
 
 
 @pytest.mark.parametrize("models", [[], {}, "fox", ["a", "a"], [""], {"fox": 5}], ids=str)
-async def test_an_invalid_model_list_is_refused_without_python_terms(
+async def test_the_error_about_an_invalid_list_of_models_contains_no_python_terms(
     start_proxy: StartProxy, server: Sora, models: Any
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:

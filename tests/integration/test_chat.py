@@ -238,7 +238,7 @@ async def test_a_client_that_asks_not_to_wait_can_poll_for_the_image(
         assert MARKDOWN_IMAGE.fullmatch(polled["choices"][0]["message"]["content"])
 
 
-async def test_an_order_that_outlasts_sync_wait_is_answered_with_processing(
+async def test_an_order_that_outlasts_sync_wait_is_answered_with_the_finish_reason_processing(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (

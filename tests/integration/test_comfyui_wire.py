@@ -58,7 +58,7 @@ async def test_a_simulated_server_answers_as_the_real_server_did(version: str) -
                 assert has_shape(answer.json, exchange["body"]), (exchange["name"], answer.body)
 
 
-def test_every_version_has_many_recorded_exchanges() -> None:
+def test_many_exchanges_were_recorded_with_every_version_of_comfyui() -> None:
     assert all(sum(version in each["versions"] for each in EXCHANGES) > 40 for version in VERSIONS)
 
 
@@ -176,7 +176,7 @@ async def one_is_open(server: SimulatedComfyUI) -> bool:
     return bool((await server.stats())["sockets"]["open"] == 1)
 
 
-async def test_a_reconnected_socket_receives_the_rest_of_the_job() -> None:
+async def test_a_reconnected_socket_receives_the_remaining_events_of_the_job() -> None:
     async with simulated(steps=8, seconds=8 * STEP) as server:
         await warm(server)
         async with server.listener() as first:

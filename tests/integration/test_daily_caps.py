@@ -169,7 +169,9 @@ async def test_a_refused_order_does_not_count_against_the_cap(
     assert len(sora.orders) == 3
 
 
-async def test_an_order_counts_once_even_if_several_keys_are_tried(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_counts_once_against_the_cap_even_if_several_keys_are_tried(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     sora.on_order = answers(sora, refused("token_invalid", 401), refused("rate_limit_exhausted", 429))
     settings = in_front_of(sora, max_images_per_day=1) | {"api_keys": upstream_keys("one", "two", "three")}
     async with start_proxy(**settings) as proxy:
@@ -189,7 +191,9 @@ async def test_an_order_whose_only_key_is_rejected_does_not_count_against_the_ca
         assert await images_today(proxy) == {"sora": 0}
 
 
-async def test_an_accepted_order_counts_even_if_its_task_is_rejected_later(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_accepted_order_counts_against_the_cap_even_if_its_task_is_rejected_later(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async def fail(order: Order) -> web.StreamResponse:
         return web.json_response({"id": sora.register(order, "rejected")["id"]})
 
@@ -211,7 +215,7 @@ async def test_an_accepted_order_with_an_unusable_task_id_counts_against_the_cap
 
 
 @pytest.mark.parametrize("registered", [False, True])
-async def test_an_order_of_unknown_outcome_counts_once_whatever_the_search_finds(
+async def test_an_order_of_unknown_outcome_counts_once_against_the_cap_whatever_the_search_finds(
     start_proxy: StartProxy, sora: Sora, registered: bool
 ) -> None:
     async def break_once(order: Order) -> web.StreamResponse:
@@ -238,7 +242,7 @@ async def test_an_order_whose_outcome_stays_unknown_counts_against_the_cap(start
 
 
 @pytest.mark.parametrize("registers", [False, True])
-async def test_an_order_cancelled_during_its_submit_counts_if_it_was_registered(
+async def test_an_order_cancelled_during_its_submit_counts_against_the_cap_if_it_was_registered(
     start_proxy: StartProxy, sora: Sora, registers: bool
 ) -> None:
     decide = asyncio.Event()

@@ -127,7 +127,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-async def test_a_wal_file_missing_after_a_crash_is_reported_until_restored(path: Path) -> None:
+async def test_a_wal_file_that_is_missing_after_a_crash_is_reported_until_it_is_restored(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     kept = await asyncio.to_thread(log.read_bytes)

@@ -67,7 +67,7 @@ async def test_fifty_equal_requests_with_one_idempotency_key_place_one_order(
     assert await registered(simulator) == 1
 
 
-async def test_a_full_queue_accepts_any_number_of_repeats(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_repeats_of_an_order_take_up_no_room_in_the_queue(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), max_queue=1) as proxy:
         answers = await asyncio.gather(*(ask(proxy, f"{IMAGE} larger", headers=KEY) for _ in range(20)))
     assert {status for status, _ in answers} == {200}

@@ -32,7 +32,7 @@ async def test_a_side_call_places_no_order_with_or_without_streaming(proxy: Prox
     assert (await proxy.get("/v1/chat/completions"))["data"] == []
 
 
-async def test_a_long_side_call_is_answered_even_without_any_key(start_proxy: StartProxy) -> None:
+async def test_a_long_side_call_is_answered_even_if_there_is_no_upstream_key(start_proxy: StartProxy) -> None:
     async with start_proxy(upstream="sora", api_keys=[]) as proxy:
         async with proxy.chat("a fox") as answer:
             assert answer.status == 503

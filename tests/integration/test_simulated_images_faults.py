@@ -73,7 +73,7 @@ async def test_a_rate_limit_states_the_waiting_time(server: SimulatedImages, hea
         ("stable-diffusion.cpp", {"fault": "server_error"}, 500, '{"error":"server_error","message":'),
     ],
 )
-async def test_a_refusal_has_the_form_of_the_profile(
+async def test_a_refusal_has_the_structure_that_the_profile_prescribes(
     profile: str, fault: dict[str, Any], status: int, body: str
 ) -> None:
     sizes = {"seedream": {"size": "2K"}, "siliconflow": {"image_size": "64x64"}}

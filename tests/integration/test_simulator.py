@@ -600,7 +600,7 @@ sys.exit(run(parser.parse_args()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_a_signal(number: signal.Signals) -> None:
+def test_the_command_serves_until_it_gets_a_signal(number: signal.Signals) -> None:
     command = [sys.executable, "-c", SCRIPT, "--port", "0", "--seconds", "0.5", "--wrap-rows"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
         assert process.stdout is not None

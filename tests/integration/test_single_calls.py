@@ -185,7 +185,9 @@ async def test_a_refusal_without_a_waiting_time_reveals_the_concurrency_limit_of
     await runner.cleanup()
 
 
-async def test_images_without_a_usable_key_are_reported_as_missing(start_proxy: StartProxy, server: Counting) -> None:
+async def test_images_that_no_usable_key_can_make_are_reported_as_missing(
+    start_proxy: StartProxy, server: Counting
+) -> None:
     server.answers = [image(), answer(401, {"error": {"code": "invalid_api_key"}}), image()]
     async with start_proxy(backends=[entry(server)]) as proxy:
         status, body = await generate(proxy)

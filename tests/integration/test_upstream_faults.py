@@ -439,7 +439,7 @@ async def test_an_order_sent_again_is_not_moved_to_the_end_of_the_line(
     assert prompts in (["number 1", "number 0", "number 2", "number 3"], [f"number {n}" for n in range(4)])
 
 
-async def test_waiting_orders_are_made_even_if_one_poll_rejects_their_key(
+async def test_waiting_orders_are_made_even_if_their_key_is_rejected_during_a_poll(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator, max_concurrent=1)

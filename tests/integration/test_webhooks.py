@@ -71,7 +71,7 @@ async def test_a_webhook_of_a_completed_order_has_a_valid_signature_and_working_
         assert image.status == 200
 
 
-async def test_a_webhook_of_a_failed_order_has_the_reason(
+async def test_a_webhook_of_a_failed_order_contains_the_reason(
     proxy: Proxy, receiver: Receiver, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation")
