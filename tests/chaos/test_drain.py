@@ -39,7 +39,7 @@ class Stream:
 
 
 async def ended_clean(it: SimulatorWorld) -> bool:
-    """Whether the log shows that the last life had finished its work before the grace period was over."""
+    """Whether the log shows that the server finished its work within the grace period of its last shutdown."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
     (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "server stopped"]
     return bool(stopped["clean"])
