@@ -1,8 +1,8 @@
 """The cost of a generation, with and without a stream that shows it.
 
-400 generations are ordered at once in each turn. In one turn of a pair they are streamed; in the other one they are in
-the background, and nothing more is requested. Everything else is the same, so the difference is the cost of the
-streams. Which turn comes first alternates from pair to pair, because the speed of the machine drifts.
+400 generations are ordered at once in each turn. In one turn of a pair, they are streamed; in the other turn, they run
+in the background, and nothing more is requested about them. Everything else is the same, so the difference is the cost
+of the streams. Which turn comes first alternates from pair to pair, because the speed of the machine drifts.
 """
 
 import asyncio
