@@ -91,7 +91,7 @@ def test_the_command_printed_in_a_container_works_outside_the_container(
     engine.write_text(ENGINE.format(name=socket.gethostname()))
     engine.chmod(0o755)
     with start_program(**container, **configured) as program:
-        # `exec` runs a command with the container\'s variables.
+        # `exec` runs a command with the container's variables.
         inside = {"API_AUTH_TOKEN": CLIENT_KEY} if configured else {}
         assert f"{command} exec {socket.gethostname()} " in program.said
         assert_it_streams_an_image(curl_line(program.said), tmp_path, **inside)
