@@ -243,7 +243,7 @@ def app_for(folder: Path, **settings: Overrides) -> web.Application:
 
 
 def app_that_knows_its_settings(**settings: Overrides) -> web.Application:
-    """An application that contains only settings, for code that needs a request but no server."""
+    """An application that contains only settings, for tests of code that needs a request but no running server."""
     app = web.Application()
     app[SETTINGS] = fixed_settings(**settings)
     return app
@@ -256,7 +256,7 @@ def fixed_settings(**settings: Overrides) -> RuntimeSettings:
 
 
 def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:
-    """Key objects for the given tokens, or one for `UPSTREAM_TOKEN`."""
+    """One key object for each of the given tokens; if there are none, one for `UPSTREAM_TOKEN`."""
     return [{"key": token, **fields} for token in tokens or (UPSTREAM_TOKEN,)]
 
 

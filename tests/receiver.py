@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback. A test chooses its answers, and it checks signatures with OpenAI's SDK."""
+"""A receiver of webhooks on loopback. The test sets the answers. Signatures are checked with OpenAI's SDK."""
 
 import asyncio
 import sqlite3
@@ -50,7 +50,7 @@ class Receiver:
     def __init__(self) -> None:
         self.port = 0
         self.calls: list[Call] = []
-        self.answers: list[Answer] = []  # for the next calls; all later calls get 204
+        self.answers: list[Answer] = []  # to the next calls; all later calls get 204
         self.open = 0  # requests that have no answer yet
         self._news = asyncio.Condition()
 
@@ -119,6 +119,6 @@ def outbox_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def let_time_pass(folder: Path) -> None:
-    """Make every pending message due. No server may be running on the folder."""
+    """Make every pending message due. No server may be using the folder."""
     with closing(sqlite3.connect(folder / "data/sora_proxy.db")) as connection, connection:
         connection.execute("UPDATE webhook_outbox SET due_at = 0")

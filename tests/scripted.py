@@ -113,7 +113,8 @@ def over_tls(authority: trustme.CA, script: Script, host: str = "localhost") -> 
 
 
 def behind_socks(script: Script, *, user: str = "", password: str = "", refusal: int = 0) -> Script:
-    """A script for a SOCKS5 proxy (RFC 1928 and 1929) and the server behind it. With `refusal`, the proxy refuses."""
+    """A script for a SOCKS5 proxy (RFC 1928 and 1929) and the server behind it. If `refusal` is not 0, the proxy
+    refuses connections with this reply code."""
 
     def play(server: Server, sock: socket.socket) -> None:
         methods = _exactly(sock, _exactly(sock, 2)[1])
@@ -184,7 +185,7 @@ def leading_to(port: int) -> Script:
 
 
 def order(address: Server | str, path: str = "/order", **fields: Any) -> HttpCall:
-    """A call with a timeout that is longer than any test waits. So if the call ends, it has not timed out."""
+    """A call with a timeout that is longer than any test waits, so a call that ends has not timed out."""
     base = f"http://127.0.0.1:{address.port}" if isinstance(address, Server) else address
     return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": 2 * PATIENCE, **fields})
 

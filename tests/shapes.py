@@ -1,5 +1,8 @@
-"""Shapes of JSON. A string in a shape is the name of a type, or `=` and the expected string. Any other value in a shape
-stands for itself."""
+"""Shapes, with which tests compare JSON.
+
+A string in a shape is the name of a type, or `=` and the expected string. `{"every": …}` contains the shape of every
+item of a list. True, False and None stand for themselves.
+"""
 
 import base64
 from typing import Any

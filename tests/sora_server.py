@@ -45,7 +45,7 @@ class Sora:
         self.orders: list[Order] = []
         self.headers: Mapping[str, str] = {}  # the headers of the last order
         self.tasks: dict[str, list[Task]] = {}  # by token, newest first
-        self.looks: Counter[str] = Counter()  # requests for lists, by token
+        self.looks: Counter[str] = Counter()  # the number of requests for lists, by token
         self.fetched: list[str] = []
         self.on_order: OnOrder = self.take
         self.odd_lists: list[web.Response] = []  # sent instead of the next lists, last one first

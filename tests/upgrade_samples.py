@@ -15,7 +15,7 @@ SAMPLES = Path(__file__).parent / "data" / "upgrades"
 DUMP = "sora_proxy.sql"
 NAMES = sorted(path.name for path in SAMPLES.iterdir())
 
-Shape = dict[str, list[tuple[object, ...]]]  # by table
+Shape = dict[str, list[tuple[object, ...]]]  # the columns and indexes of each table, by its name
 
 
 def restore(name: str, data: Path) -> None:

@@ -26,7 +26,7 @@ CPU is user and system time, which grows when other programs use the same cores.
   streams      One of these streams was recorded, and is sent to 400 or 1000 clients at the recorded times: by
                sora_proxy, which only plays generations back (no store, no upstream), and by an aiohttp server that
                only waits and writes. Both times include the connection, the request and the end of the stream.
-  scheduler    Places in line get a key, are accepted and are released, as fast as possible, in this process and
+  scheduler    Orders line up, get a key, are accepted and are released, as fast as possible, in this process and
                without waiting coroutines. Then 200 orders at once on 3 accounts, each with a limit of 60 tasks per
                minute and of 3 at once, in front of an upstream that refuses every order above a limit.
   storage      The store alone in this process, on the disk of the temporary folder. Then a whole program on a folder

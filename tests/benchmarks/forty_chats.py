@@ -16,7 +16,7 @@ ENGINE_SECONDS = 12.0
 MOST_SECONDS = 13.0
 MOST_FIRST_BYTE = 100.0  # ms
 POLL_INTERVAL = 1.0  # the default of the setting
-ARRIVAL_NOISE = 0.02  # seconds by which two calls may be closer when they arrive than when they were sent
+ARRIVAL_NOISE = 0.02  # in seconds: two calls may arrive this much closer together than they were sent
 AFTER_SECONDS = 1.0
 
 

@@ -1,8 +1,8 @@
 """The cost of a generation, with and without a stream that shows it.
 
-400 generations are ordered at once in each turn. In one turn of a pair they are streamed; in the other one they are in
-the background, and nothing more is requested. Everything else is the same, so the difference is the cost of the
-streams. The turns of a pair swap places from pair to pair, because the speed of the machine drifts.
+400 generations are ordered at once in each turn. In one turn of a pair, they are streamed; in the other turn, they run
+in the background, and nothing more is requested about them. Everything else is the same, so the difference is the cost
+of the streams. Which turn comes first alternates from pair to pair, because the speed of the machine drifts.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ GENERATIONS = KEYS * TASKS_PER_KEY
 ENGINE_SECONDS = 4.0
 POLL_INTERVAL = 0.4  # with this interval, 4 seconds yield as many chunks as 12 seconds with the default
 PAIRS = 2
-AFTER_SECONDS = 1.0  # time for the last poll, which may be one interval after the engine's end, and for later work
+# Time for the last poll, which may come one interval after the engine has finished, and for the work after this poll.
+AFTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)

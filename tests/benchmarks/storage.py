@@ -81,7 +81,7 @@ async def _intents(store: Store, writers: int) -> Row:
 
 
 async def _events(store: Store) -> Row:
-    """Log events of many generations at once, each with a reader that gets all of its events."""
+    """Log the events of many generations at once. Each generation has a reader, which gets all of its events."""
     everyone = [_order() for _ in range(STREAMS)]
     await asyncio.gather(*(store.add(each) for each in everyone))
 

@@ -1,4 +1,4 @@
-"""The cost of a stream alone, and the cost of a bare server for the same bytes at the same times.
+"""The cost of a stream alone, compared with a bare server that sends the same bytes at the same times.
 
 Two programs take turns: sora_proxy's own routes and streams over generations that are only played back (`playback`),
 and a bare aiohttp server (`bare`). Both get the same clients, and both costs include connection, request and answer.

@@ -1,4 +1,7 @@
-"""Kills of a server in front of two ComfyUI servers that run one job each. Every order has to be made exactly once."""
+"""Kills of a server in front of two ComfyUI servers, each of which runs one job at a time.
+
+Every order has to be made exactly once.
+"""
 
 import contextlib
 import random
@@ -74,7 +77,7 @@ class Farm(World):
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill the server at random times, with orders at every step. Some answers are lost on the way."""
+    """Kill the server at random times, while orders are at different steps. Some answers are lost on the way."""
     async with contextlib.AsyncExitStack() as stack:
         running = [await stack.enter_async_context(serve_comfyui_simulator(OPTIONS)) for _ in range(2)]
         session = await stack.enter_async_context(client())

@@ -67,7 +67,7 @@ def _fill(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def tmpfs(folder: Path) -> AsyncIterator[bool]:
-    """Mount a small file system at the folder, if mounting is permitted. Yields whether it is."""
+    """Mount a small file system at the folder, if mounting is permitted. Yields whether mounting is permitted."""
     await asyncio.to_thread(folder.mkdir)
     mounting = await asyncio.create_subprocess_exec(
         *("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)), stderr=asyncio.subprocess.DEVNULL

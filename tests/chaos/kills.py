@@ -20,7 +20,7 @@ NAMELESS = ("--list-without-prompts",)
 
 
 async def at_random(folder: Path, *, kills: int, orders: int, options: tuple[str, ...] = LAG) -> Outcome:
-    """Kill the server at random times, with orders at every step. Some answers are lost on the way."""
+    """Kill the server at random times, while orders are at different steps. Some answers are lost on the way."""
     async with world(folder, *options) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 
@@ -127,8 +127,8 @@ async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
 
 
 async def during_a_download(folder: Path, *, kills: int) -> Outcome:
-    """Kill the server, in turn, before the first byte of an image and in the middle of an image. The next life has to
-    fetch the whole image."""
+    """Kill the server during downloads: alternately before the first byte of an image arrives, and in the middle of the
+    image. The next life has to fetch the whole image."""
     async with world(folder, IMAGE_LOCALIZATION="True") as it:
         for number in range(kills):
             before = await it.struck()
@@ -172,7 +172,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
 
 
 async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
-    """Stop the process while orders are running, as when a virtual machine is moved, and let it continue."""
+    """Suspend the process while orders are running, as happens when a virtual machine is moved, and let it continue."""
     async with world(folder, SUBMIT_TIMEOUT="2") as it, it.life() as server:
         await it.lose_answers(random.Random(1))
         await it.fault("hang", endpoint="submit", registered=True, seconds=1, times=1)

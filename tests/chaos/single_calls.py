@@ -96,7 +96,7 @@ class SingleCalls(World):
 
 
 def _arrived(folder: Path) -> dict[str, int]:
-    """By prompt, the numbers of the images that a killed server had stored for an order."""
+    """By prompt, the number of images that a killed server had stored for the order."""
     with copied_database(folder) as connection:
         query = "SELECT json_extract(spec, '$.prompt'), calls FROM generations"
         return {prompt: _images(json.loads(calls)) for prompt, calls in connection.execute(query)}
@@ -107,7 +107,7 @@ def _images(calls: list[dict[str, Any]]) -> int:
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill the server at random times, with calls at every step. Some answers are lost on the way."""
+    """Kill the server at random times, while calls are at different steps. Some answers are lost on the way."""
     server = CountingServer(random.Random(orders))
     runner = await server.start()
     try:

@@ -39,7 +39,7 @@ class Stream:
 
 
 async def ended_clean(it: SimulatorWorld) -> bool:
-    """Whether the log shows that the last life had finished its work before the grace period was over."""
+    """Whether the log shows that the server finished its work within the grace period of its last shutdown."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
     (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "server stopped"]
     return bool(stopped["clean"])
@@ -50,7 +50,7 @@ async def test_shutdown_waits_for_submits_ends_every_stream_and_loses_no_order(
 ) -> None:
     async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
-            # The back end delays its answer to the 21st submit by 2 s, and its process is stopped in the meantime.
+            # The back end delays its answer to the 21st submit by 2 s. Meanwhile, the back end's process is suspended.
             await it.fault("hang", endpoint="submit", registered=True, seconds=2, skip=20, times=1)
             streams = [Stream(it) for _ in range(STREAMS)]
             reading = [asyncio.create_task(stream.read()) for stream in streams]

@@ -33,7 +33,7 @@ async def test_an_image_is_fetched_again_after_a_kill_during_its_download(
     all_is_well(await kills.during_a_download(tmp_path, kills=2))
 
 
-async def test_a_crash_loop_never_sends_an_order_of_unknown_outcome(tmp_path: Path) -> None:
+async def test_a_crash_loop_never_sends_an_order_of_unknown_outcome_again(tmp_path: Path) -> None:
     all_is_well(await kills.in_a_crash_loop(tmp_path, kills=2))
 
 

@@ -73,7 +73,7 @@ async def test_a_kill_while_the_disk_is_full_loses_no_acknowledged_order(tmp_pat
             all_is_well(await it.final_outcome())
 
 
-async def test_an_image_that_can_not_be_stored_is_linked_at_the_back_end(tmp_path: Path) -> None:
+async def test_an_image_that_cannot_be_stored_is_linked_at_the_back_end(tmp_path: Path) -> None:
     async with world(tmp_path, IMAGE_LOCALIZATION="True") as it, it.life():
         await asyncio.to_thread(shutil.rmtree, it.folder / "data/images")
         generation_id = await it.order()
@@ -82,7 +82,7 @@ async def test_an_image_that_can_not_be_stored_is_linked_at_the_back_end(tmp_pat
         assert f"]({it.upstream.url}/media/" in content
 
 
-def test_startup_fails_with_one_line_if_the_data_folder_can_not_be_created(tmp_path: Path) -> None:
+def test_startup_fails_with_one_line_if_the_data_folder_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / "file/data"  # not even root can create it
     settings = {"DATA_DIR": str(folder), "ADMIN_KEY": "sk-admin-key-of-the-tests", "PYTHONPATH": str(ROOT)}

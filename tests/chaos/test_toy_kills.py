@@ -33,7 +33,7 @@ async def test_an_order_that_the_back_end_lost_fails_or_is_sent_again_as_configu
     assert outcome.upstream_lost == upstream_lost
 
 
-async def test_kills_lose_no_image_of_single_calls_and_repeat_no_call(tmp_path: Path) -> None:
+async def test_kills_lose_no_image_and_repeat_no_call_if_each_call_makes_one_image(tmp_path: Path) -> None:
     all_is_well(await single_calls.at_random(tmp_path, kills=2, orders=6))
 
 

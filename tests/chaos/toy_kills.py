@@ -27,7 +27,7 @@ class SlowScript(Script):
 
 
 async def at_random(folder: Path, kind: str, *, kills: int, orders: int) -> Outcome:
-    """Kill the server at random times, with orders at every step. Some answers are lost on the way."""
+    """Kill the server at random times, while orders are at different steps. Some answers are lost on the way."""
     async with toy_world(folder, kind, SlowScript(random.Random(orders))) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 

@@ -102,8 +102,8 @@ class World(ABC):
 
     @contextlib.asynccontextmanager
     async def life(self) -> AsyncIterator[Program]:
-        """One life of the server. The block begins once the server is ready, and every id that a client ever got has
-        been checked."""
+        """One life of the server. The block begins once the server is ready and every id that a client ever got
+        has been checked."""
         begun = time.perf_counter()
         async with program(self.folder, self.module, environment=self.settings) as server:
             self.url = server.url
@@ -169,7 +169,7 @@ class World(ABC):
         await eventually(look)
 
     async def until_quiet(self) -> None:
-        """Wait until no order is unfinished, including those whose answer never arrived."""
+        """Wait until no order is unfinished, including the orders whose answer never arrived."""
         live = {"queued", "submitting", "unknown", "running", "saving"}
 
         async def look() -> bool:
@@ -202,10 +202,10 @@ def _rows(folder: Path) -> dict[str, tuple[str, int]]:
 
 @contextlib.contextmanager
 def copied_database(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A copy of the database. Opening the original files would already repair them."""
+    """A copy of the database. SQLite would repair the original files as soon as they were opened."""
     with tempfile.TemporaryDirectory() as temporary:
         for path in folder.glob("sora_proxy.db*"):
-            with contextlib.suppress(FileNotFoundError):  # the log was just closed
+            with contextlib.suppress(FileNotFoundError):  # the server has just removed the log
                 shutil.copy(path, temporary)
         with contextlib.closing(sqlite3.connect(Path(temporary) / "sora_proxy.db")) as connection:
             yield connection

@@ -39,7 +39,7 @@ def assert_no_secret_is_shown(program: Program) -> None:
 
 
 @pytest.mark.parametrize("configured", [{}, CONFIGURED], ids=["generated keys", "configured keys"])
-def test_on_a_terminal_the_printed_command_works_in_another_terminal_and_folder(
+def test_the_command_printed_on_a_terminal_works_in_another_terminal_and_another_folder(
     tmp_path: Path, configured: dict[str, str]
 ) -> None:
     for _ in range(1 if configured else 2):  # the key is shown at every startup
@@ -91,7 +91,8 @@ def test_the_command_printed_in_a_container_works_outside_the_container(
     engine.write_text(ENGINE.format(name=socket.gethostname()))
     engine.chmod(0o755)
     with start_program(**container, **configured) as program:
-        inside = {"API_AUTH_TOKEN": CLIENT_KEY} if configured else {}  # commands in a container have its variables
+        # `exec` runs a command with the container's variables.
+        inside = {"API_AUTH_TOKEN": CLIENT_KEY} if configured else {}
         assert f"{command} exec {socket.gethostname()} " in program.said
         assert_it_streams_an_image(curl_line(program.said), tmp_path, **inside)
         assert_no_secret_is_shown(program)

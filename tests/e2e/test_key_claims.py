@@ -45,7 +45,7 @@ def test_keys_of_a_killed_server_can_be_used_without_a_warning(tmp_path: Path) -
         assert warnings(program) == []
 
 
-def test_a_server_that_can_not_claim_its_keys_still_runs(tmp_path: Path) -> None:
+def test_a_server_that_cannot_claim_its_keys_still_runs(tmp_path: Path) -> None:
     (tmp_path / "sora_proxy.keys").symlink_to(tmp_path / "elsewhere")
     with running_program(tmp_path, **keys("one")) as program:
         assert warnings(program) == []

@@ -26,7 +26,7 @@ def ask(program: Program, path: str, body: dict[str, Any] | None = None) -> list
     return blocks_of(send(program, path, body, **{"idempotency-key": "once"}))
 
 
-def test_repeated_orders_and_resumed_streams_are_the_same_after_a_kill(start_program: StartProgram) -> None:
+def test_repeated_orders_and_resumed_streams_get_the_same_answer_after_a_kill(start_program: StartProgram) -> None:
     with start_program(**SETTINGS) as program:
         told = ask(program, "/v1/chat/completions", ORDER)
         assert told[-1] == b"data: [DONE]"

@@ -131,7 +131,7 @@ async def origin_in(client: aiohttp.ClientSession, path: str, **headers: str) ->
         return str(server["url"])
 
 
-def test_nginx_accepts_the_example(nginx: Nginx) -> None:
+def test_nginx_accepts_the_example_configuration(nginx: Nginx) -> None:
     nginx.configure("127.0.0.1:8890")
     assert "test is successful" in nginx.check()
 
@@ -158,7 +158,7 @@ def test_links_and_the_api_document_contain_the_address_of_nginx(
         asyncio.run(use())
 
 
-def test_forwarding_headers_of_clients_are_not_passed_on(start_program: StartProgram, nginx: Nginx) -> None:
+def test_nginx_does_not_pass_on_the_forwarding_headers_of_clients(start_program: StartProgram, nginx: Nginx) -> None:
     async def use() -> None:
         forged = {"x-forwarded-prefix": "/evil", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
         async with nginx.client() as client:

@@ -35,7 +35,7 @@ def run(script: str, url: str) -> None:
     assert ended.stdout == "ended well\n", ended.stderr
 
 
-def test_a_loop_of_create_and_retrieve_ends_with_the_image(url: str) -> None:
+def test_a_script_that_creates_and_then_repeatedly_retrieves_a_completion_gets_the_image(url: str) -> None:
     run(
         """
 completion = openai.ChatCompletion.create(model="sora-1.0", messages=FOX, background=True)
@@ -173,7 +173,7 @@ assert IMAGE.fullmatch(choice.message.content), choice
     )
 
 
-def test_the_documented_loop_ends_for_failed_orders(service: str) -> None:
+def test_the_documented_loop_ends_when_the_order_has_failed(service: str) -> None:
     run_legacy(
         f"""
 for prompt in {list(FAULTS)}:
@@ -199,7 +199,7 @@ for prompt in {list(FAULTS)}:
     )
 
 
-def test_the_documented_loop_ends_for_an_unknown_id(service: str) -> None:
+def test_the_documented_loop_ends_when_the_id_is_unknown(service: str) -> None:
     run_legacy(
         """
 cancelled = order("a red fox", background=True)["id"]

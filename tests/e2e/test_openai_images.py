@@ -72,7 +72,7 @@ def test_edit_accepts_an_image_file(client: OpenAI) -> None:
     assert answer.usage.input_tokens_details.image_tokens == 1
 
 
-def test_an_edit_of_bytes_without_a_file_name_can_be_streamed(client: OpenAI) -> None:
+def test_an_edit_of_image_bytes_without_a_file_name_can_be_streamed(client: OpenAI) -> None:
     events = list(client.images.edit(image=[FOX.read_bytes()], prompt="at night", stream=True))
 
     assert [event.type for event in events] == ["image_edit.completed"]

@@ -44,8 +44,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """`make test`: seconds of the set-up, the final size of the clone in bytes, counts of results, seconds of the
-    tests."""
+    """`make test`: the seconds that the set-up took, the final size of the clone in bytes, the number of tests with
+    each result, and the seconds that the tests took."""
 
     setup: float
     size: int

@@ -92,7 +92,7 @@ async def test_an_order_can_override_the_operators_default_for_disconnects(start
         await check_it_continues(proxy, await order_and_leave(proxy, headers={"x-on-disconnect": "keep"}))
 
 
-async def test_a_reconnect_in_time_saves_the_order_until_the_next_disconnect(
+async def test_a_client_that_reconnects_in_time_keeps_its_order_until_it_disconnects_again(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=PATIENCE) as proxy:
@@ -109,7 +109,7 @@ async def test_a_reconnect_in_time_saves_the_order_until_the_next_disconnect(
         await until_cancelled(proxy, generation_id)
 
 
-async def test_an_order_is_not_abandoned_while_a_second_client_reads_its_events(proxy: Proxy) -> None:
+async def test_an_order_is_not_abandoned_while_a_second_client_is_reading_its_events(proxy: Proxy) -> None:
     async with proxy.chat(stream=True, headers=CANCEL) as answer:
         await answer.content.readline()
         generation_id = answer.headers["x-generation-id"]
@@ -131,7 +131,9 @@ async def test_a_background_order_is_never_abandoned(start_proxy: StartProxy, so
         await check_it_continues(proxy, generation_id)
 
 
-async def test_an_order_answered_with_processing_is_not_abandoned(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_answered_with_the_finish_reason_processing_is_not_abandoned(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, sync_wait=0.1) as proxy:
         async with proxy.chat(headers=CANCEL) as answer:
             generation_id = answer.headers["x-generation-id"]
@@ -171,7 +173,7 @@ async def test_an_unknown_x_on_disconnect_value_is_refused_before_an_order_is_pl
     assert not sora.orders
 
 
-async def test_readers_that_disconnect_after_the_end_are_not_remembered(proxy: Proxy, sora: Sora) -> None:
+async def test_readers_that_disconnect_after_the_end_of_an_order_are_not_remembered(proxy: Proxy, sora: Sora) -> None:
     generation = await proxy.app[SUPERVISOR].find(await place(proxy), fingerprint(CLIENT_KEY))
     assert generation is not None
 

@@ -101,7 +101,7 @@ async def test_a_session_token_is_not_a_client_key_and_is_invalid_after_a_restar
 async def test_failed_logins_are_rate_limited_and_other_requests_are_not(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
-    """All failed logins come at once, and from one address. Their headers contain other, made-up addresses."""
+    """All failed logins come at once, and from one address. Their headers claim other addresses, which are made up."""
     async with start_proxy(trusted_proxies="10.0.0.0/8") as proxy:
         tries = (
             login(session, proxy, f"guess {n}", **{"x-forwarded-for": f"198.51.100.{n % 100}"}) for n in range(300)
@@ -190,7 +190,7 @@ async def test_the_audit_log_lists_the_actions_of_operators_in_pages(
     ("query", "param"),
     [("limit=x", "limit"), ("limit=²", "limit"), ("after=x", "after"), ("after=-1", "after"), ("after=²", "after")],
 )
-async def test_an_invalid_page_request_is_refused_with_the_name_of_the_parameter(
+async def test_an_invalid_page_parameter_is_refused_by_name(
     proxy: Proxy, session: aiohttp.ClientSession, query: str, param: str
 ) -> None:
     status, body = await ask(session, "GET", f"{proxy.url}{AUDIT}?{query}", headers=bearer(ADMIN_KEY))

@@ -140,7 +140,7 @@ async def test_an_added_key_serves_orders_as_soon_as_it_is_enabled(
     assert await orders_of(simulator, TOKEN) == 1
 
 
-async def test_raising_the_limit_of_a_key_sends_waiting_orders_at_once(
+async def test_waiting_orders_are_sent_as_soon_as_the_limit_of_their_key_is_raised(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -410,7 +410,7 @@ async def test_an_invalid_bulk_request_is_refused_with_the_name_of_the_field(
     assert (status, told["error"]["param"]) == (400, param)
 
 
-async def test_a_thousand_keys_can_be_imported_paged_and_filtered(admin: Admin) -> None:
+async def test_a_thousand_keys_can_be_imported_listed_in_pages_and_filtered(admin: Admin) -> None:
     text = "\n".join(f"token-{n:04}-of-the-tests" for n in range(1000))
     status, _ = await admin.ask("POST", f"{KEYS}/import", {"text": text})
     assert status == 200

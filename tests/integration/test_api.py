@@ -209,7 +209,7 @@ async def test_models_of_a_closed_service_show_its_shutdown_date(start_proxy: St
         assert (await proxy.get("/v1/models/sora-1.0"))["shutdown_date"] == "2026-04-26"
 
 
-async def test_the_generation_of_another_client_is_answered_like_an_unknown_one(
+async def test_a_request_for_another_clients_generation_is_answered_like_an_unknown_id(
     proxy: Proxy, session: aiohttp.ClientSession
 ) -> None:
     async with proxy.chat() as answer:
@@ -237,7 +237,7 @@ async def test_only_forwarding_headers_of_trusted_proxies_are_used(
     assert f"({origin or proxy.url}/images/" in content
 
 
-async def test_a_stopping_server_refuses_orders_and_ends_streams_with_their_ids(
+async def test_a_stopping_server_refuses_orders_and_ends_each_stream_with_its_generation_id(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)

@@ -109,7 +109,7 @@ async def test_a_refusal_contains_the_name_of_the_back_end_that_refused(start_pr
         assert (status >= 400, named) == (True, "sora")
 
 
-async def test_an_order_without_a_usable_key_is_answered_with_the_back_ends_name(
+async def test_the_answer_to_an_order_without_a_usable_key_contains_the_back_ends_name(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async with start_proxy(**in_front_of(sora) | {"api_keys": []}) as proxy:

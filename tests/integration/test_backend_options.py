@@ -104,7 +104,9 @@ async def test_a_change_affects_only_the_given_options_and_null_removes_an_optio
         assert await sent_headers(proxy, server, "x-gate", "x-new") == [None, None]
 
 
-async def test_a_masked_header_in_a_change_keeps_its_stored_value(start_proxy: StartProxy, server: Sora) -> None:
+async def test_a_change_with_a_masked_header_keeps_the_stored_value_of_the_header(
+    start_proxy: StartProxy, server: Sora
+) -> None:
     keys = upstream_keys(headers={"X-Gate": "let-me-in", "X-Other": "1"})
     async with start_proxy(**in_front_of(server, api_keys=keys)) as proxy:
         (key,) = (await proxy.ask("GET", KEYS))[1]["data"]
@@ -115,7 +117,7 @@ async def test_a_masked_header_in_a_change_keeps_its_stored_value(start_proxy: S
 
 
 @pytest.mark.parametrize("models", [[], {}, "fox", ["a", "a"], [""], {"fox": 5}], ids=str)
-async def test_an_invalid_model_list_is_refused_without_python_terms(
+async def test_the_error_about_an_invalid_list_of_models_contains_no_python_terms(
     start_proxy: StartProxy, server: Sora, models: Any
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:

@@ -105,7 +105,7 @@ async def test_a_waiting_order_moves_to_a_newly_added_back_end(
 @pytest.mark.parametrize(
     "change", [{"enabled": False}, {"models": {"fox": "sora-1.0"}}], ids=["drained", "other models"]
 )
-async def test_queued_orders_wait_a_limited_time_for_their_back_end(
+async def test_queued_orders_wait_for_their_back_end_but_only_for_a_limited_time(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], change: dict[str, Any]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -142,7 +142,7 @@ async def test_a_back_end_without_a_configured_key_works_before_and_after_a_rest
             assert (await proxy.ask("PATCH", f"/admin/api/keys/{key['id']}", {"max_rpm": 30}))[1]["max_rpm"] == 30
 
 
-async def test_keys_keep_their_state_when_moved_between_older_options_and_backends(
+async def test_keys_keep_their_state_when_the_older_options_are_replaced_by_backends_or_vice_versa(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async def refuse(_order: Order) -> web.StreamResponse:

@@ -32,7 +32,7 @@ async def server_with_all_loops(start_proxy: StartProxy, simulator: Simulator, f
         yield proxy
 
 
-async def test_killed_loops_are_logged_and_shown_by_the_readiness_check(
+async def test_killed_background_loops_are_logged_and_shown_by_the_readiness_check(
     start_proxy: StartProxy,
     simulator: Simulator,
     tmp_path: Path,
@@ -53,7 +53,7 @@ async def test_killed_loops_are_logged_and_shown_by_the_readiness_check(
     assert caplog.text.count("background loop crashed") == len(LOOPS)
 
 
-async def test_killed_loops_are_restarted(
+async def test_killed_background_loops_are_restarted(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.02)
@@ -74,7 +74,7 @@ async def test_killed_loops_are_restarted(
         await eventually(none_is_reported)
 
 
-async def test_keys_are_imported_by_the_restarted_loop_after_an_unforeseen_error(
+async def test_keys_are_imported_although_an_unforeseen_error_ends_the_first_import(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.02)

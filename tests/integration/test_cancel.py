@@ -112,9 +112,8 @@ async def test_the_key_of_a_cancelled_order_stays_busy_after_a_restart(start_pro
         described = await cancel(proxy, generation_id)
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         again = await cancel(proxy, generation_id)
-        assert again | {"backend_id": None} == described | {
-            "backend_id": None
-        }  # the id may have been set between the two cancellations
+        # The task's id may have been stored between the two cancellations.
+        assert again | {"backend_id": None} == described | {"backend_id": None}
         await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
 
 
@@ -229,7 +228,7 @@ async def test_a_stopping_server_refuses_cancellations(start_proxy: StartProxy, 
         assert await finish_reason(proxy, generation_id) == "processing"
 
 
-async def test_orders_cancelled_at_any_moment_all_end(
+async def test_orders_end_no_matter_when_they_are_cancelled(
     start_proxy: StartProxy, start_simulator: StartSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def place_and_cancel(proxy: Proxy, number: int) -> str:

@@ -83,7 +83,7 @@ def check_the_order_of_events(stream: StreamRead) -> None:
     assert "content-length" not in stream.headers
 
 
-async def test_all_chunks_have_the_same_id_time_and_model_but_no_error(proxy: Proxy) -> None:
+async def test_all_chunks_have_the_same_id_time_and_model_and_none_has_an_error(proxy: Proxy) -> None:
     async with proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -238,7 +238,7 @@ async def test_a_client_that_asks_not_to_wait_can_poll_for_the_image(
         assert MARKDOWN_IMAGE.fullmatch(polled["choices"][0]["message"]["content"])
 
 
-async def test_an_order_that_outlasts_sync_wait_is_answered_with_processing(
+async def test_an_order_that_outlasts_sync_wait_is_answered_with_the_finish_reason_processing(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (

@@ -112,7 +112,7 @@ async def test_an_incomplete_link_or_a_link_from_the_prompt_is_not_fetched(
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_other_hosts_never_get_the_key_and_private_hosts_are_not_called(
+async def test_the_key_is_never_sent_to_another_host_and_private_hosts_must_be_allowed(
     start_proxy: StartProxy, server: ChatServer, allowed: bool
 ) -> None:
     elsewhere = OpenAIServer()

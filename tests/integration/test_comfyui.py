@@ -108,7 +108,7 @@ async def running(proxy: Proxy) -> Generation:
 # --- A farm ----------------------------------------------------------------------------------------------------------
 
 
-async def test_two_servers_serve_two_clients_fairly_although_a_server_is_killed(
+async def test_two_servers_serve_two_clients_fairly_even_if_one_server_is_killed(
     start_proxy: StartProxy,
 ) -> None:
     keys = [{"key": OTHER, "name": "other"}]
@@ -256,7 +256,7 @@ async def test_a_waiting_order_shows_its_place_and_a_running_order_its_progress(
 
 
 @pytest.mark.parametrize("fate", ["silent_socket", "cut_socket", "foreign_frames", "large_frame"])
-async def test_orders_are_made_despite_socket_faults_without_displacing_a_socket(
+async def test_orders_are_made_despite_socket_faults_and_no_socket_displaces_another(
     start_proxy: StartProxy, fate: str
 ) -> None:
     async with simulated(seconds=0.2, steps=2) as server, ours(start_proxy, server) as proxy:
@@ -451,7 +451,9 @@ async def test_a_failed_job_is_explained_without_the_text_of_the_server(
         assert "/opt/comfyui" not in text
 
 
-async def test_errors_of_other_nodes_do_not_affect_the_order(start_proxy: StartProxy) -> None:
+async def test_an_order_is_made_although_comfyui_reports_errors_of_nodes_that_it_does_not_need(
+    start_proxy: StartProxy,
+) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("node_errors")
         assert (await generate(proxy))[0] == 200
@@ -484,7 +486,7 @@ async def test_an_order_is_made_although_the_answer_contains_a_wrong_id(start_pr
 
 
 @pytest.mark.parametrize(("status", "code"), [(413, "request_too_large"), (400, "invalid_image")])
-async def test_a_refused_reference_image_ends_only_its_own_order(
+async def test_a_refused_reference_image_affects_neither_the_key_nor_the_next_order(
     start_proxy: StartProxy, status: int, code: str
 ) -> None:
     server = ComfyUIServer()
@@ -641,7 +643,7 @@ async def test_twenty_orders_of_two_clients_on_one_server_get_their_own_images(s
     assert [corner(body) for _, body in answers] == [colour_by(prompt) for prompt, _ in orders]
 
 
-async def test_a_repeated_order_gets_a_new_file_and_does_not_need_the_earlier_one(start_proxy: StartProxy) -> None:
+async def test_a_repeated_order_gets_a_new_file_and_does_not_need_the_earlier_file(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         bodies = []
         for _ in range(2):
@@ -659,7 +661,7 @@ async def test_a_repeated_order_gets_a_new_file_and_does_not_need_the_earlier_on
         assert (await generate(proxy))[0] == 200
 
 
-async def test_foreign_jobs_on_the_server_are_not_stopped(start_proxy: StartProxy) -> None:
+async def test_jobs_of_other_programs_on_the_server_are_not_stopped(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         foreign = await server.submit(plain(), None)
         assert (await generate(proxy))[0] == 200

@@ -19,7 +19,7 @@ from tests.simulated_comfyui import STEP, simulated
     [lambda socket: socket.send_str("{}" * 1000), lambda socket: socket.ping(b"x" * 125)],
     ids=["texts", "pings"],
 )
-async def test_a_flooded_socket_that_the_server_never_closes_is_replaced(
+async def test_a_socket_that_the_server_floods_and_never_closes_is_replaced(
     start_proxy: StartProxy,
     monkeypatch: pytest.MonkeyPatch,
     flood: Callable[[web.WebSocketResponse], Awaitable[None]],

@@ -58,7 +58,7 @@ async def test_a_simulated_server_answers_as_the_real_server_did(version: str) -
                 assert has_shape(answer.json, exchange["body"]), (exchange["name"], answer.body)
 
 
-def test_every_version_has_many_recorded_exchanges() -> None:
+def test_many_exchanges_were_recorded_with_every_version_of_comfyui() -> None:
     assert all(sum(version in each["versions"] for each in EXCHANGES) > 40 for version in VERSIONS)
 
 
@@ -70,7 +70,7 @@ async def warm(server: SimulatedComfyUI, *, color: int = 255) -> None:
 
 
 async def heard_step_by_step(server: SimulatedComfyUI, listener: Listener, *marks: str) -> list[str]:
-    """The events of a socket up to the job's end. After each of these frames, the clock moves forward by one step."""
+    """The events of a socket up to the job's end. After each frame in `marks`, the clock moves forward by one step."""
     heard: list[str] = []
     for mark in marks:
         heard += await listener.until(mark)
@@ -78,7 +78,7 @@ async def heard_step_by_step(server: SimulatedComfyUI, listener: Listener, *mark
     return heard + await listener.until("executing None")
 
 
-async def test_a_job_with_a_sampler_and_previews_is_reported_as_recorded() -> None:
+async def test_a_job_with_a_sampler_and_previews_causes_the_recorded_events() -> None:
     async with simulated(seconds=3 * STEP) as server, server.listener(metadata=True) as listener:
         heard = await listener.until("feature_flags")
         await server.submit(painted(), extra_data={"preview_method": "latent2rgb"})
@@ -87,7 +87,7 @@ async def test_a_job_with_a_sampler_and_previews_is_reported_as_recorded() -> No
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_job_and_its_cached_repeat_are_reported_as_recorded(version: str) -> None:
+async def test_a_job_and_its_cached_repeat_cause_the_recorded_events(version: str) -> None:
     async with simulated(version, steps=2, seconds=2 * STEP) as server:
         await warm(server)
         async with server.listener() as listener:
@@ -99,7 +99,7 @@ async def test_a_job_and_its_cached_repeat_are_reported_as_recorded(version: str
             assert await listener.until("executing None") == HEARD["cached"]
 
 
-async def test_a_failed_job_is_reported_as_recorded() -> None:
+async def test_a_failed_job_causes_the_recorded_events() -> None:
     async with simulated(steps=5, seconds=5 * STEP) as server:
         await warm(server)
         async with server.listener() as listener:
@@ -112,7 +112,7 @@ async def test_a_failed_job_is_reported_as_recorded() -> None:
             ]  # the step at which the recorded node failed
 
 
-async def test_an_interrupted_job_is_reported_as_recorded() -> None:
+async def test_an_interrupted_job_causes_the_recorded_events() -> None:
     async with simulated(steps=60, seconds=60 * STEP) as server:
         await warm(server)
         async with server.listener() as listener:
@@ -176,7 +176,7 @@ async def one_is_open(server: SimulatedComfyUI) -> bool:
     return bool((await server.stats())["sockets"]["open"] == 1)
 
 
-async def test_a_reconnected_socket_receives_the_rest_of_the_job() -> None:
+async def test_a_reconnected_socket_receives_the_remaining_events_of_the_job() -> None:
     async with simulated(steps=8, seconds=8 * STEP) as server:
         await warm(server)
         async with server.listener() as first:

@@ -64,7 +64,7 @@ async def images(server: SimulatedComfyUI, order: Submission) -> list[tuple[int,
     return [Image.open(io.BytesIO(content)).size for content in contents]
 
 
-async def test_every_workflow_of_the_package_runs_on_every_version(server: SimulatedComfyUI) -> None:
+async def test_every_workflow_of_the_package_runs_on_every_version_of_comfyui(server: SimulatedComfyUI) -> None:
     first, mask = await uploaded(server, "a.png"), await uploaded(server, "mask.png")
     assert await images(server, submission("text-to-image")) == [(128, 64)] * 2
     assert await images(server, submission("text-to-image/b.safetensors", first)) == [(128, 64)] * 2
@@ -74,7 +74,7 @@ async def test_every_workflow_of_the_package_runs_on_every_version(server: Simul
     assert size[0] > 64
 
 
-async def test_each_workflow_is_a_model_with_each_checkpoint_of_the_server(server: SimulatedComfyUI) -> None:
+async def test_each_workflow_gives_one_model_for_each_checkpoint_of_the_server(server: SimulatedComfyUI) -> None:
     assert list(models_of(await on(server))) == [
         *(f"{name}{end}" for name in ("text-to-image", "image-to-image", "inpaint") for end in ("", *ENDS)),
         "upscale",

@@ -41,7 +41,7 @@ async def test_pages_of_other_origins_are_not_allowed_by_default(proxy: Proxy, s
     assert "access-control-allow-origin" not in headers
 
 
-async def test_every_route_answers_the_preflight_of_an_allowed_page_without_a_key(
+async def test_preflights_from_an_allowed_page_need_no_key_on_any_route(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins=f"{PAGE}/,https://other.example:8443") as proxy:
@@ -57,7 +57,7 @@ async def test_every_route_answers_the_preflight_of_an_allowed_page_without_a_ke
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://chat.example.com.evil.example", "", "*"])
-async def test_other_pages_are_refused_and_answers_vary_by_origin(
+async def test_pages_of_other_origins_are_refused_and_answers_vary_by_origin(
     start_proxy: StartProxy, session: aiohttp.ClientSession, origin: str
 ) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:

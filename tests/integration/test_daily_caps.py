@@ -21,7 +21,7 @@ def entry(name: str, server: Sora, cap: int | None = None, **fields: Any) -> dic
 
 
 def answers(server: Sora, *refusals: web.Response) -> Any:
-    """Answer the first orders with these refusals, without registering them; accept all later orders."""
+    """Answer the first orders with these refusals, without registering the orders; accept all later orders."""
     left = list(refusals)
 
     async def answer(order: Order) -> web.StreamResponse:
@@ -76,7 +76,7 @@ async def test_orders_beyond_the_total_cap_are_refused_before_anything_is_sent(
     assert [order["n_variants"] for order in sora.orders] == [2, 1]
 
 
-async def test_back_ends_at_their_cap_are_skipped_and_the_error_states_a_cap(
+async def test_back_ends_at_their_cap_are_skipped_and_a_refusal_states_the_cap(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], caplog: pytest.LogCaptureFixture
 ) -> None:
     backends = [entry("first", servers[0], cap=1), entry("second", servers[1], cap=2)]
@@ -169,7 +169,9 @@ async def test_a_refused_order_does_not_count_against_the_cap(
     assert len(sora.orders) == 3
 
 
-async def test_an_order_counts_once_even_if_several_keys_are_tried(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_counts_once_against_the_cap_even_if_several_keys_are_tried(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     sora.on_order = answers(sora, refused("token_invalid", 401), refused("rate_limit_exhausted", 429))
     settings = in_front_of(sora, max_images_per_day=1) | {"api_keys": upstream_keys("one", "two", "three")}
     async with start_proxy(**settings) as proxy:
@@ -189,7 +191,9 @@ async def test_an_order_whose_only_key_is_rejected_does_not_count_against_the_ca
         assert await images_today(proxy) == {"sora": 0}
 
 
-async def test_an_accepted_order_counts_even_if_its_task_is_rejected_later(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_accepted_order_counts_against_the_cap_even_if_its_task_is_rejected_later(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async def fail(order: Order) -> web.StreamResponse:
         return web.json_response({"id": sora.register(order, "rejected")["id"]})
 
@@ -211,7 +215,7 @@ async def test_an_accepted_order_with_an_unusable_task_id_counts_against_the_cap
 
 
 @pytest.mark.parametrize("registered", [False, True])
-async def test_an_order_of_unknown_outcome_counts_once_whatever_the_search_finds(
+async def test_an_order_of_unknown_outcome_counts_once_against_the_cap_whatever_the_search_finds(
     start_proxy: StartProxy, sora: Sora, registered: bool
 ) -> None:
     async def break_once(order: Order) -> web.StreamResponse:
@@ -238,7 +242,7 @@ async def test_an_order_whose_outcome_stays_unknown_counts_against_the_cap(start
 
 
 @pytest.mark.parametrize("registers", [False, True])
-async def test_an_order_cancelled_during_its_submit_counts_if_it_was_registered(
+async def test_an_order_cancelled_during_its_submit_counts_against_the_cap_if_it_was_registered(
     start_proxy: StartProxy, sora: Sora, registers: bool
 ) -> None:
     decide = asyncio.Event()
@@ -291,7 +295,9 @@ async def test_a_restart_keeps_the_number_of_todays_images(start_proxy: StartPro
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3")
 
 
-async def test_operators_see_todays_images_and_the_caps(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_operators_see_the_number_of_todays_images_and_the_caps(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
     backends = [entry("first", servers[0], cap=5), entry("second", servers[1])]
     async with start_proxy(backends=backends, max_images_per_day=9) as proxy:
         async with proxy.chat(n=3) as answer:

@@ -127,7 +127,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-async def test_a_wal_file_missing_after_a_crash_is_reported_until_restored(path: Path) -> None:
+async def test_a_wal_file_that_is_missing_after_a_crash_is_reported_until_it_is_restored(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     kept = await asyncio.to_thread(log.read_bytes)
@@ -308,7 +308,8 @@ async def test_a_file_that_another_program_changed_is_refused_in_one_line_and_ke
     path: Path, script: str, reason: str
 ) -> None:
     await filled(path, 1)
-    await execute(path, f"PRAGMA journal_mode = DELETE; {script}")  # opening the file for writing would change the mode
+    # Opening the file for writing would change this mode.
+    await execute(path, f"PRAGMA journal_mode = DELETE; {script}")
     before = await asyncio.to_thread(path.read_bytes)
     assert await fault_of_start(path) == f"{path}: {reason}"
     assert await asyncio.to_thread(path.read_bytes) == before

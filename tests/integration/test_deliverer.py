@@ -99,7 +99,7 @@ async def test_a_message_answered_with_success_or_410_is_never_sent_again(
     [*(status(code) for code in (300, 304, 400, 401, 404, 409, 429, 500, 502, 503)), hang_up],
     ids=lambda answer: getattr(answer, "__name__", "answer"),
 )
-async def test_a_message_with_any_other_answer_is_retried_after_a_jittered_pause(
+async def test_a_message_answered_with_neither_success_nor_410_is_retried_after_a_jittered_pause(
     post: Post, receiver: Receiver, answer: Answer
 ) -> None:
     receiver.answers = [answer]
@@ -203,7 +203,7 @@ def test_the_pauses_between_retries_grow_and_span_more_than_a_day() -> None:
         ("soon", 100, 126),
     ],
 )
-async def test_a_receiver_may_ask_for_a_longer_pause(
+async def test_a_receiver_can_request_a_longer_pause_before_the_next_attempt(
     post: Post, receiver: Receiver, asked: str, least: float, most: float
 ) -> None:
     if asked == "a date":

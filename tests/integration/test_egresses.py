@@ -154,7 +154,7 @@ async def test_the_broken_egress_of_a_key_does_not_affect_other_keys(
 
 
 @pytest.mark.parametrize("endpoint", ["list", "media"])
-async def test_a_slow_body_through_a_socks_proxy_is_ended_at_the_deadline(
+async def test_a_slow_answer_through_a_socks_proxy_is_cut_off_at_the_deadline(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, endpoint: str
 ) -> None:
     await simulator.order_fault("slow_body", endpoint=endpoint, times=1, seconds=0.1)

@@ -80,7 +80,7 @@ async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
     ROWS,
     ids=["-".join(str(part) for part in (endpoint, *row[0].values())) for endpoint, row in ROWS],
 )
-async def test_every_fault_in_the_table_is_reported_as_its_error(
+async def test_every_fault_in_the_table_is_reported_as_the_error_in_its_row(
     sora: Sora, simulator: Simulator, endpoint: str, row: Row
 ) -> None:
     answer, kind, code = row

@@ -41,7 +41,7 @@ async def pauses_after_a_failed_fetch(proxy: Proxy, server: SimulatedComfyUI, mo
     [{"fault": "status", "status": 500}, {"fault": "status", "status": 429}, {"fault": "html", "status": 502}],
     ids=lambda trouble: "-".join(str(value) for value in trouble.values()),
 )
-async def test_an_image_arrives_after_four_errors_of_its_server(
+async def test_an_image_arrives_although_its_server_fails_four_times(
     start_proxy: StartProxy, trouble: dict[str, Any]
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
@@ -68,7 +68,7 @@ async def test_an_image_arrives_although_its_server_restarts_before_the_download
     assert corner(body) == colour_by("a red fox")
 
 
-async def test_an_image_that_is_briefly_missing_on_its_server_arrives(start_proxy: StartProxy) -> None:
+async def test_an_image_arrives_although_it_is_briefly_missing_on_its_server(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("view_gone", 2)
         assert (await generate(proxy))[0] == 200

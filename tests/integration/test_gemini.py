@@ -47,7 +47,7 @@ async def refused(proxy: Any) -> tuple[int, str, str]:
     return status, found["error"]["code"], found["error"]["message"]
 
 
-async def test_the_image_is_found_among_the_parts_and_googles_header_has_the_key(
+async def test_the_image_is_found_among_the_parts_and_the_key_is_in_googles_header(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
     server.answers = [answer(200, by_gemini([{"text": "Here it is."}, {"inlineData": None}, inline_part(ENCODED)]))]
@@ -123,7 +123,7 @@ async def test_a_violation_of_the_content_policy_does_not_affect_the_key(
 
 
 @pytest.mark.parametrize("reason", ["NO_IMAGE", "IMAGE_OTHER", "MAX_TOKENS", "OTHER", "LANGUAGE"])
-async def test_the_error_states_any_other_finish_reason(
+async def test_the_error_about_a_missing_image_states_the_finish_reason(
     start_proxy: StartProxy, server: GeminiServer, reason: str
 ) -> None:
     server.answers = [answer(200, by_gemini([], reason))]

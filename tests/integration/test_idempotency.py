@@ -67,14 +67,14 @@ async def test_fifty_equal_requests_with_one_idempotency_key_place_one_order(
     assert await registered(simulator) == 1
 
 
-async def test_a_full_queue_accepts_any_number_of_repeats(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_repeats_of_an_order_take_up_no_room_in_the_queue(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), max_queue=1) as proxy:
         answers = await asyncio.gather(*(ask(proxy, f"{IMAGE} larger", headers=KEY) for _ in range(20)))
     assert {status for status, _ in answers} == {200}
     assert await registered(simulator) == 1
 
 
-async def test_an_answer_is_replayed_in_the_requested_form_even_after_a_restart(
+async def test_an_answer_is_replayed_with_or_without_streaming_even_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC
@@ -171,7 +171,9 @@ async def test_a_refused_request_leaves_its_idempotency_key_unused(
         assert (await ask(proxy, "another prompt", headers=KEY))[0] == 200
 
 
-async def test_an_sdk_retry_joins_only_an_equal_order(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
+async def test_an_sdk_retry_joins_an_earlier_order_only_if_it_orders_the_same(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         _, first = await ask(proxy, background=True)
         joining = asyncio.create_task(ask(proxy, headers=COUNTED))

@@ -70,7 +70,7 @@ async def test_an_image_is_found_in_every_valid_kind_of_part(proxy: Proxy, simul
     assert await uploads(simulator) == [len(IMAGE[1])]
 
 
-async def test_text_fields_of_a_form_are_converted(proxy: Proxy) -> None:
+async def test_text_fields_of_a_form_are_converted_to_the_types_of_their_parameters(proxy: Proxy) -> None:
     fields = {"n": "2", "size": "1024x1024", "stream": "false", "output_format": "jpeg", "svg[model]": "x"}
     parts = [(f'form-data; name="{name}"', value.encode()) for name, value in fields.items()]
     status, body = await post(proxy, form(*parts, IMAGE, PROMPT))

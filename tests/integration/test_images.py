@@ -137,7 +137,7 @@ async def test_compression_makes_a_smaller_file(proxy: Proxy) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-async def test_bytes_and_formats_are_available_without_image_localization(
+async def test_images_are_sent_as_bytes_or_converted_even_without_image_localization(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator), image_localization=False) as proxy:

@@ -86,5 +86,5 @@ async def test_a_simulated_server_answers_as_the_real_server_did(
         ("https://a.test/x.png", "data URI"),
     ],
 )
-def test_the_comparison_notices_a_value_of_another_shape(value: Any, shape: Any) -> None:
+def test_the_comparison_with_recorded_answers_notices_a_value_of_another_shape(value: Any, shape: Any) -> None:
     assert not has_shape(value, shape)

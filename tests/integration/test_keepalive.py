@@ -1,4 +1,4 @@
-"""Slow answers without streaming: the real status if it is known in time, or else status 200, spaces and the body."""
+"""A slow answer without streaming has the real status if it is known in time, or else status 200 and leading spaces."""
 
 import asyncio
 import json

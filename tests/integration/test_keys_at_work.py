@@ -30,7 +30,7 @@ async def registered_by(simulator: Simulator) -> Counter[str]:
     return Counter(task["token"] for task in stats["tasks"])
 
 
-async def test_many_orders_are_served_at_the_rates_of_the_accounts_without_refusals(
+async def test_many_orders_are_served_at_the_rate_limits_of_the_accounts_without_refusals(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     limits = {"max_rpm": 12, "max_concurrent": 3}
@@ -44,7 +44,9 @@ async def test_many_orders_are_served_at_the_rates_of_the_accounts_without_refus
         assert await registered_by(simulator) == dict.fromkeys(KEYS, 12)
 
 
-async def test_available_accounts_share_orders_by_their_weights(simulator: Simulator, start_proxy: StartProxy) -> None:
+async def test_orders_are_distributed_to_the_available_accounts_by_weight(
+    simulator: Simulator, start_proxy: StartProxy
+) -> None:
     async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
         for _ in range(12):
             assert await order(proxy) == 200
@@ -63,7 +65,7 @@ async def test_a_prompt_that_fails_moderation_affects_no_key(simulator: Simulato
         assert [await order(proxy) for _ in KEYS] == [200] * 3
 
 
-async def test_a_restart_does_not_reset_the_rate_of_a_key(simulator: Simulator, start_proxy: StartProxy) -> None:
+async def test_a_restart_does_not_reset_the_rate_limit_of_a_key(simulator: Simulator, start_proxy: StartProxy) -> None:
     settings, now = in_front_of(simulator, "one", max_rpm=3), asyncio.get_running_loop().time
     async with start_proxy(**settings) as proxy:
         before = now()
@@ -115,7 +117,7 @@ async def test_an_order_that_waits_too_long_for_a_key_fails_with_queue_timeout(
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_flood_of_orders_by_one_client_does_not_delay_another_client(
+async def test_a_flood_of_orders_by_one_client_does_not_delay_the_orders_of_another_client(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     client_keys = [{"key": "sk-of-another-client", "name": "another"}]

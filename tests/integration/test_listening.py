@@ -60,7 +60,7 @@ async def refusal(*addresses: str, port: int = 0) -> str:
     return line
 
 
-async def test_all_addresses_have_the_same_port_and_can_be_reached_as_shown(socket_path: Path) -> None:
+async def test_all_addresses_of_a_server_have_the_same_port_and_work_as_shown(socket_path: Path) -> None:
     async with server(*ALL_ADDRESSES, f"unix:{socket_path}") as addresses:
         six, four, unix = addresses
         assert six == four.replace("localhost", "[::1]")
@@ -116,7 +116,7 @@ async def test_an_unusable_address_makes_startup_fail_with_one_line_and_no_liste
     assert not await asyncio.to_thread(socket_path.exists)
 
 
-async def test_any_user_may_connect_to_the_unix_socket_which_is_removed_at_shutdown(
+async def test_any_user_may_connect_to_the_unix_socket_and_shutdown_removes_it(
     socket_path: Path,
 ) -> None:
     before = os.umask(0o077)

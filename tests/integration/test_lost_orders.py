@@ -50,7 +50,7 @@ async def made(proxy: Proxy, prompt: str = "a red fox") -> str:
 # --- Lists without prompts --------------------------------------------------------------------------------------------
 
 
-async def test_an_older_task_without_a_prompt_is_not_mistaken_for_the_order(
+async def test_an_older_task_in_a_list_without_prompts_is_not_mistaken_for_the_order(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.tells_prompts = False
@@ -63,7 +63,9 @@ async def test_an_older_task_without_a_prompt_is_not_mistaken_for_the_order(
     assert len(sora.orders) == 3
 
 
-async def test_the_only_newer_task_without_a_prompt_is_taken_for_the_order(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_only_new_task_in_a_list_without_prompts_is_taken_for_the_order(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     sora.tells_prompts = False
     async with start_proxy(**in_front_of(sora)) as proxy:
         await made(proxy, "shows the server that lists have no prompts")
@@ -76,7 +78,9 @@ async def test_the_only_newer_task_without_a_prompt_is_taken_for_the_order(start
     assert len(sora.orders) == 3
 
 
-async def test_a_lost_order_fails_if_two_new_tasks_have_no_prompts(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_order_whose_answer_is_lost_fails_if_the_list_has_two_new_tasks_without_prompts(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     sora.tells_prompts = False
     async with start_proxy(**in_front_of(sora)) as proxy:
         await made(proxy, "shows the server that lists have no prompts")
@@ -133,7 +137,7 @@ async def test_no_list_is_read_before_an_order_if_lists_contain_prompts(
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
 @pytest.mark.parametrize("strangers", [0, 1], ids=["alone", "beside a stranger"])
 @pytest.mark.parametrize("prompts", [True, False], ids=["prompts", "no prompts"])
-async def test_an_order_lost_on_a_fresh_data_folder_is_found_or_sent_again(
+async def test_an_order_whose_answer_is_lost_on_a_fresh_data_folder_is_found_or_sent_again(
     start_proxy: StartProxy, sora: Sora, registered: bool, strangers: int, prompts: bool
 ) -> None:
     sora.tells_prompts = prompts
@@ -179,7 +183,9 @@ async def test_an_image_finished_while_the_server_was_down_for_days_is_fetched(
 # --- Sending orders again ---------------------------------------------------------------------------------------------
 
 
-async def test_refusals_do_not_count_as_lost_orders(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_refusals_do_not_use_up_the_submits_of_an_order_whose_answer_is_lost(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     refusals = 3
 
     async def refuse_then_lose(_order: Order) -> web.StreamResponse:
@@ -216,7 +222,7 @@ async def test_an_order_with_an_unusable_task_id_fails_and_is_not_sent_again(
 async def test_results_at_new_addresses_are_matched_by_id_and_not_by_position(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
-    """The first addresses have expired before they are fetched. The next list has new ones, in reverse order."""
+    """The first addresses have expired before they are fetched. The next list has new addresses, in reverse order."""
 
     def results(task: Task, names: list[str]) -> None:
         task["generations"] = [{"id": name[0], "url": f"{sora.url}/media/{name}.gif"} for name in names]

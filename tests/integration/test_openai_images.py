@@ -202,7 +202,7 @@ async def test_the_usage_that_the_back_end_reports_is_passed_on(start_proxy: Sta
 
 
 @pytest.mark.parametrize("usage", [None, [], "12", {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "many"}])
-async def test_words_and_images_are_counted_if_the_back_end_reports_no_usage(
+async def test_usage_is_counted_in_words_and_images_if_the_back_end_reports_none(
     start_proxy: StartProxy, server: OpenAIServer, usage: Any
 ) -> None:
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage})]
@@ -292,7 +292,7 @@ async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_disk_space
 
 
 @pytest.mark.parametrize("relative", [True, False])
-async def test_a_linked_image_is_requested_until_it_arrives_and_ordered_once(
+async def test_a_linked_image_is_requested_until_it_arrives_but_ordered_only_once(
     start_proxy: StartProxy, server: OpenAIServer, relative: bool
 ) -> None:
     server.file_statuses = [500, 500, 200]
@@ -512,7 +512,7 @@ async def test_all_calls_go_through_a_socks_proxy_that_resolves_the_server_name(
     assert server.file_keys == ["Bearer key-of-images"]
 
 
-async def test_a_broken_proxy_makes_the_egress_cool_down_and_not_the_key(
+async def test_a_broken_proxy_makes_the_egress_cool_down_but_not_the_key(
     start_proxy: StartProxy, server: OpenAIServer, silent: int
 ) -> None:
     for scheme in ("http", "socks5"):

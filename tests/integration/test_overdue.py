@@ -54,7 +54,7 @@ async def test_an_order_continues_after_the_wait_of_its_client_has_ended(
         assert await status_of(proxy, generation_id) == "completed"
 
 
-async def test_resumed_streams_end_with_a_timeout_until_the_order_has_ended(
+async def test_streams_resumed_while_an_overdue_order_is_running_end_with_a_timeout(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **SHORT) as proxy:
@@ -120,7 +120,9 @@ async def test_the_outcome_of_an_order_that_was_given_up_never_changes(
             assert await status_of(proxy, generation_id) == "failed"
 
 
-async def test_a_webhook_reports_the_final_outcome(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
+async def test_the_webhook_of_an_overdue_order_reports_its_final_outcome(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
     async with start_simulator(seconds=HOUR) as simulator, serve_receiver() as receiver:
         webhooks = {"webhook_allow": (receiver.host,), "webhook_secret": SecretStr(SECRET)}
         async with start_proxy(**in_front_of(simulator), **SHORT, **webhooks) as proxy:

@@ -27,7 +27,7 @@ async def test_the_page_needs_no_key_and_may_load_files_only_from_its_own_server
 
 
 @pytest.mark.parametrize("name", ["unknown.js", "__init__.py", "..%2f__init__.py", "%2e%2e%2fopenapi.json"])
-async def test_other_files_are_not_served(proxy: Proxy, name: str) -> None:
+async def test_only_the_files_of_the_page_are_served(proxy: Proxy, name: str) -> None:
     async with proxy.client.get(f"{proxy.url}/page/{name}") as answer:
         assert answer.status == 404
         assert (await answer.json())["error"]["code"] == "not_found"

@@ -201,7 +201,7 @@ async def test_a_server_is_not_ready_while_a_background_loop_keeps_crashing(
     assert crashes >= background.MANY_DEATHS
 
 
-async def test_all_reasons_that_apply_at_the_same_time_are_stated(
+async def test_all_reasons_why_a_server_is_not_ready_are_stated(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     path = tmp_path / "data" / "sora_proxy.db"

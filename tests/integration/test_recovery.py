@@ -1,4 +1,4 @@
-"""Orders survive odd answers, shutdowns, and restarts at any point: each is made once, and gets its own image."""
+"""Orders survive odd answers, shutdowns, and restarts at any point: each order is made once, and gets its own image."""
 
 import asyncio
 import time
@@ -77,7 +77,7 @@ async def test_an_order_answered_by_an_invalid_redirect_is_searched_for_and_made
     assert len(sora.orders) == 1
 
 
-async def test_a_list_answered_by_an_invalid_redirect_is_only_a_failed_poll(
+async def test_a_poll_that_is_answered_with_an_invalid_redirect_counts_only_as_a_failed_poll(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.odd_lists = [web.Response(status=302, headers={"location": "http://["}) for _ in range(2)]

@@ -55,7 +55,7 @@ async def test_a_persistent_refusal_without_an_error_object_is_reported_as_unava
         assert answer.status == 502
         assert (await answer.json())["error"]["code"] == "upstream_unavailable"
 
-    assert len(sora.orders) == 2  # not one for each of the four keys
+    assert len(sora.orders) == 2  # the order was not sent with each of the four keys
 
 
 # --- A server that can't be reached -----------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ async def test_the_deployment_of_a_model_is_sent_in_the_path_or_in_the_body(
         (("siliconflow", "Kwai-Kolors/Kolors"), "1024x1024", {"image_size": "1024x1024"}, "1024x1024"),
     ],
 )
-async def test_a_size_is_sent_in_the_form_that_the_server_expects(
+async def test_a_size_is_sent_in_the_format_that_the_server_expects(
     start_proxy: StartProxy, server: Server, model: tuple[str, str], size: str, sent: dict[str, str], ordered: str
 ) -> None:
     async with start_proxy(backends=[entry(server, model[0], [model[1]])]) as proxy:
@@ -270,7 +270,7 @@ WITHOUT = [
 
 
 @pytest.mark.parametrize("body", WITHOUT)
-async def test_an_answer_with_a_message_and_no_image_is_a_missing_result(
+async def test_an_answer_with_a_message_instead_of_an_image_counts_as_a_missing_result(
     start_proxy: StartProxy, server: Server, body: Any
 ) -> None:
     server.answers = [web.json_response(body)]
@@ -293,7 +293,7 @@ async def test_a_stream_may_have_empty_lines_and_no_terminator(
             assert "image_generation.completed" in await found.text()
 
 
-async def test_a_string_that_resembles_our_placeholders_is_not_an_image(
+async def test_a_string_that_resembles_our_placeholders_is_not_taken_for_an_image(
     start_proxy: StartProxy, server: Server
 ) -> None:
     server.answers = [

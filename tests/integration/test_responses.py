@@ -125,7 +125,7 @@ async def test_a_response_without_streaming_has_the_image_and_its_link(proxy: Pr
     assert body["usage"]["total_tokens"] == 4
 
 
-async def test_orders_of_each_api_can_be_retrieved_through_the_other_api(proxy: Proxy) -> None:
+async def test_chat_orders_can_be_retrieved_as_responses_and_responses_as_chat_completions(proxy: Proxy) -> None:
     body = await answer_of(proxy)
     name = body["id"].removeprefix("resp_")
     assert body["output"][0]["id"] == f"ig_{name}_0"
@@ -190,7 +190,7 @@ async def test_the_prompt_is_the_last_message_of_the_user(
     assert len((await simulator.stats())["uploads"]) == uploads
 
 
-async def test_the_tool_sets_the_options_of_the_image_and_other_fields_are_ignored(proxy: Proxy) -> None:
+async def test_the_image_tool_sets_the_image_options_and_unsupported_fields_are_ignored(proxy: Proxy) -> None:
     tool = {"type": "image_generation", "size": "1024x1536", "output_format": "webp", "output_compression": 40}
     body = await answer_of(
         proxy,
@@ -339,7 +339,7 @@ async def test_the_stream_of_an_unfinished_response_begins_at_once(start_proxy: 
         assert [named_event(event.strip())[0] for event in events] == WHOLE_STREAM[:4]
 
 
-async def test_a_refused_prompt_is_reported_in_every_form_of_the_answer(
+async def test_a_refused_prompt_is_reported_with_and_without_streaming(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation", times=None)
@@ -374,7 +374,9 @@ async def test_a_late_failure_is_answered_with_a_failed_response(start_proxy: St
     assert (body["status"], body["error"]["code"]) == ("failed", "server_error")
 
 
-async def test_a_client_gets_the_id_before_its_own_timeout(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_client_gets_the_id_of_its_response_before_its_own_timeout(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("never_finish", times=None)
     impatient = {"headers": {"x-stainless-read-timeout": "0.6"}}
     async with start_proxy(**in_front_of(simulator)) as proxy, ask(proxy, **impatient) as answer:
@@ -440,7 +442,9 @@ async def test_another_clients_response_is_answered_like_an_unknown_response(
     assert answers[0][0] == 404
 
 
-async def test_a_request_that_follows_a_response_starts_from_its_image(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_request_with_a_previous_response_starts_from_the_image_of_that_response(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     first = await answer_of(proxy)
     second = await answer_of(proxy, "the same fox at night", previous_response_id=first["id"])
     image = base64.b64decode(first["output"][0]["result"])
@@ -462,9 +466,7 @@ async def test_an_image_in_the_prompt_takes_precedence_over_the_previous_respons
     assert upload["bytes"] == len(base64.b64decode(GIF.partition(",")[2]))
 
 
-async def test_a_request_that_follows_a_response_without_an_image_is_refused(
-    proxy: Proxy, simulator: Simulator
-) -> None:
+async def test_a_request_whose_previous_response_has_no_image_is_refused(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     status, error = await error_of(ask(proxy, previous_response_id=await started(proxy)))
     assert (status, error["code"]) == (400, "previous_response_without_picture")

@@ -1,6 +1,7 @@
 """Results of back ends are not trusted: neither their addresses nor their number.
 
-The canary listens on loopback and is not the back end's origin. Its results are refused unless RESULT_ALLOW lists it.
+The canary is a server on loopback whose origin is not the back end's. Images at its addresses are refused unless
+RESULT_ALLOW lists the canary.
 """
 
 import re

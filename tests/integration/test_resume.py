@@ -131,7 +131,7 @@ async def test_the_plain_event_stream_has_ids_and_continues_after_the_last_id(
             assert answer.status == 204  # an EventSource reconnects after any other status
 
 
-async def test_the_last_event_id_header_overrides_starting_after(
+async def test_the_last_event_id_header_overrides_the_parameter_starting_after(
     proxy: Proxy,
 ) -> None:
     async with proxy.chat(n=3) as answer:  # at least four events

@@ -211,7 +211,7 @@ async def test_a_back_end_without_keys_is_called_without_a_token(
     assert servers[0].orders[0]["token"] == "none"
 
 
-async def test_orders_placed_with_the_older_options_continue_at_an_entry_named_sora(
+async def test_orders_placed_with_the_older_options_continue_at_the_back_end_named_sora(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run

@@ -11,7 +11,7 @@ from tests.streams import read_stream
 TITLE = "Provide a concise, 5-word-or-less title for the conversation.\n\nConversation:\nUser: a red fox"
 
 
-async def test_a_side_call_places_no_order_whether_or_not_it_is_streamed(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_side_call_places_no_order_with_or_without_streaming(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat(TITLE) as answer:
         whole = await answer.json()
     async with proxy.chat(TITLE, stream=True) as answer:
@@ -32,7 +32,7 @@ async def test_a_side_call_places_no_order_whether_or_not_it_is_streamed(proxy: 
     assert (await proxy.get("/v1/chat/completions"))["data"] == []
 
 
-async def test_a_long_side_call_is_answered_even_without_any_key(start_proxy: StartProxy) -> None:
+async def test_a_long_side_call_is_answered_even_if_there_is_no_upstream_key(start_proxy: StartProxy) -> None:
     async with start_proxy(upstream="sora", api_keys=[]) as proxy:
         async with proxy.chat("a fox") as answer:
             assert answer.status == 503

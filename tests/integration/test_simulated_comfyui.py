@@ -385,7 +385,9 @@ async def test_files_can_be_viewed_whole_and_in_parts(server: SimulatedComfyUI) 
         ("filename=t_00001_.png&type=weird", 400),
     ],
 )
-async def test_refused_views_have_an_empty_body(server: SimulatedComfyUI, query: str, status: int) -> None:
+async def test_refused_requests_to_view_a_file_have_an_empty_answer(
+    server: SimulatedComfyUI, query: str, status: int
+) -> None:
     await server.done(plain())
     answer = await server.call("GET", f"/view?{query}")
     assert (answer.status, answer.body) == (status, b"")

@@ -62,7 +62,7 @@ async def test_the_connection_of_a_submit_can_be_dropped(server: SimulatedComfyU
     assert await registered(server) == takes_effect
 
 
-async def test_a_hanging_submit_is_queued_when_the_hang_ends(slow: SimulatedComfyUI) -> None:
+async def test_the_job_of_a_hanging_submit_is_queued_when_the_hang_ends(slow: SimulatedComfyUI) -> None:
     await slow.fault("hang", seconds=STEP)
     waiting = asyncio.create_task(slow.call("POST", "/prompt", json=BODY))
     await slow.wait_for(struck=1)
@@ -74,7 +74,7 @@ async def test_a_hanging_submit_is_queued_when_the_hang_ends(slow: SimulatedComf
     assert (await slow.ended(PROMPT_ID))["status"]["completed"] is True
 
 
-async def test_a_hanging_submit_can_be_queued_before_the_hang(slow: SimulatedComfyUI) -> None:
+async def test_the_job_of_a_hanging_submit_can_be_queued_before_the_hang(slow: SimulatedComfyUI) -> None:
     await slow.fault("hang", when="after")
     waiting = asyncio.create_task(slow.call("POST", "/prompt", json=BODY))
     await slow.wait_for(registered=1)
@@ -83,7 +83,7 @@ async def test_a_hanging_submit_can_be_queued_before_the_hang(slow: SimulatedCom
     waiting.cancel()
 
 
-async def test_a_hanging_submit_is_lost_when_the_server_restarts(slow: SimulatedComfyUI) -> None:
+async def test_the_job_of_a_hanging_submit_is_lost_when_the_server_restarts(slow: SimulatedComfyUI) -> None:
     await slow.fault("hang")
     waiting = asyncio.create_task(slow.call("POST", "/prompt", json=BODY))
     await slow.wait_for(struck=1)
@@ -225,13 +225,13 @@ async def test_a_socket_can_receive_frames_of_other_jobs(
     assert min(len(without), len(with_metadata)) > least
 
 
-async def test_a_client_that_does_not_read_its_socket_stops_no_job(server: SimulatedComfyUI) -> None:
+async def test_jobs_finish_although_a_client_does_not_read_its_socket(server: SimulatedComfyUI) -> None:
     await server.fault("large_frame", bytes=32 * 2**20)
     async with server.session.ws_connect(f"{server.url}/ws?clientId={CLIENT}", max_msg_size=0):
         assert (await server.done(upscaled()))["status"]["completed"] is True
 
 
-async def test_a_fault_with_a_prompt_strikes_only_a_matching_submit(server: SimulatedComfyUI) -> None:
+async def test_a_fault_for_a_prompt_strikes_only_a_submit_that_contains_this_prompt(server: SimulatedComfyUI) -> None:
     await server.fault("status", prompt="dragon")
     assert (await server.done(painted("a fox")))["status"]["completed"] is True
     answer = await server.call("POST", "/prompt", json={"prompt": painted("a red dragon")})

@@ -152,7 +152,7 @@ async def test_a_missing_or_wrong_key_is_refused_as_by_the_real_server(profile: 
 
 
 @pytest.mark.parametrize(("profile", "at_once"), [("museq", 1), ("generic", 3)])
-async def test_some_servers_make_one_image_at_a_time(profile: str, at_once: int) -> None:
+async def test_a_profile_makes_one_image_at_a_time_if_its_real_server_does(profile: str, at_once: int) -> None:
     async with simulated(profile, seconds=0.1) as server:
         orders = [server.generate(model=PROFILES[profile].models[0], size="64x64", prompt=f"{n}") for n in range(3)]
         assert [answer.status for answer in await asyncio.gather(*orders)] == [200] * 3

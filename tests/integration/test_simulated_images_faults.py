@@ -73,7 +73,7 @@ async def test_a_rate_limit_states_the_waiting_time(server: SimulatedImages, hea
         ("stable-diffusion.cpp", {"fault": "server_error"}, 500, '{"error":"server_error","message":'),
     ],
 )
-async def test_a_refusal_has_the_form_of_the_profile(
+async def test_a_refusal_has_the_structure_that_the_profile_prescribes(
     profile: str, fault: dict[str, Any], status: int, body: str
 ) -> None:
     sizes = {"seedream": {"size": "2K"}, "siliconflow": {"image_size": "64x64"}}
@@ -114,7 +114,7 @@ async def test_an_answer_may_have_no_images(server: SimulatedImages) -> None:
     assert (answer.status, answer.json["data"]) == (200, [])
 
 
-async def test_the_xai_profile_refuses_with_status_200() -> None:
+async def test_the_xai_profile_reports_a_moderated_image_with_status_200() -> None:
     async with simulated("xai") as server:
         await server.fault("moderated_result")
         answer = await server.generate()
@@ -180,7 +180,7 @@ async def test_a_stream_can_end_with_an_error(server: SimulatedImages) -> None:
     assert answer.events[1]["error"]["code"] == "server_error"
 
 
-async def test_a_list_of_models_can_fail(server: SimulatedImages) -> None:
+async def test_the_request_for_the_list_of_models_can_fail(server: SimulatedImages) -> None:
     for fault, status in (("unauthorized", 401), ("server_error", 500)):
         await server.fault(fault, endpoint="models")
         assert (await server.generate()).status == 200

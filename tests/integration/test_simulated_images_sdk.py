@@ -100,7 +100,7 @@ async def test_a_stream_shows_partial_images_and_then_the_image(server: Simulate
     assert events[2].usage.total_tokens > 0
 
 
-async def test_the_sdk_understands_the_refusals(server: SimulatedImages) -> None:
+async def test_the_sdk_raises_the_matching_error_for_each_refusal(server: SimulatedImages) -> None:
     await server.fault("moderation_blocked")
 
     def work(sdk: OpenAI) -> None:

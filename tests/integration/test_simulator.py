@@ -600,7 +600,7 @@ sys.exit(run(parser.parse_args()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_a_signal(number: signal.Signals) -> None:
+def test_the_command_serves_until_it_gets_a_signal(number: signal.Signals) -> None:
     command = [sys.executable, "-c", SCRIPT, "--port", "0", "--seconds", "0.5", "--wrap-rows"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
         assert process.stdout is not None
@@ -632,7 +632,7 @@ def test_the_command_refuses_impossible_options(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "simulator: jitter must be at most 1\n"
 
 
-def test_the_command_serves_a_profile_below_its_own_path() -> None:
+def test_the_command_serves_a_profile_below_the_path_that_the_profile_uses() -> None:
     command = [
         sys.executable,
         "-c",

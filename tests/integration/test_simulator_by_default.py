@@ -99,7 +99,7 @@ async def test_a_key_from_the_admin_api_is_loaded_at_the_next_startup(
         assert (await proxy.ask("GET", f"{KEYS}/{fingerprint(TOKEN)}"))[1]["backend"] == "sora"
 
 
-async def test_stored_keys_without_a_source_prevent_the_use_of_the_simulator(
+async def test_stored_keys_that_are_no_longer_configured_prevent_the_use_of_the_simulator(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)):

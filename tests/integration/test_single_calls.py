@@ -24,7 +24,8 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """A server that counts and limits simultaneous calls. The first few are answered at once, others after `go_on`."""
+    """A server that counts and limits simultaneous calls. The first `answers_at_once` calls are answered at once, and
+    all later calls once `go_on` is set."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 
@@ -184,7 +185,9 @@ async def test_a_refusal_without_a_waiting_time_reveals_the_concurrency_limit_of
     await runner.cleanup()
 
 
-async def test_images_without_a_usable_key_are_reported_as_missing(start_proxy: StartProxy, server: Counting) -> None:
+async def test_images_that_no_usable_key_can_make_are_reported_as_missing(
+    start_proxy: StartProxy, server: Counting
+) -> None:
     server.answers = [image(), answer(401, {"error": {"code": "invalid_api_key"}}), image()]
     async with start_proxy(backends=[entry(server)]) as proxy:
         status, body = await generate(proxy)

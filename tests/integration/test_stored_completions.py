@@ -148,7 +148,7 @@ async def test_only_the_end_of_a_long_conversation_is_stored(proxy: Proxy) -> No
     assert [text.split()[0] for text in said[:-1]] == ["7", "8", "9"]
 
 
-async def test_an_order_without_store_has_only_its_prompt_as_a_message(proxy: Proxy) -> None:
+async def test_the_only_stored_message_of_an_order_without_store_is_its_prompt(proxy: Proxy) -> None:
     made = await order(proxy, store=None)
     (message,) = (await proxy.get(f"{PATH}/{made['id']}/messages"))["data"]
     assert (message["role"], message["content"]) == ("user", "a red fox")

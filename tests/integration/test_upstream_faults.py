@@ -32,7 +32,7 @@ def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
 
 
 async def read_the_first_list(proxy: Proxy) -> None:
-    """Order an image. The server reads a list before the first order on a fresh data folder, not before later ones."""
+    """Order an image, because on a fresh data folder, the server reads a list before the first order only."""
     async with proxy.chat("the one before") as answer:
         assert answer.status == 200
 
@@ -96,7 +96,7 @@ async def test_a_lost_order_is_found_in_a_list_without_prompts(
         assert (await simulator.stats())["registered"] == 2
 
 
-async def test_on_unknown_fail_sends_no_order_twice_and_forbids_sdk_retries(
+async def test_with_on_unknown_fail_no_order_is_sent_twice_and_sdk_retries_are_forbidden(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("drop", endpoint="submit", times=1, registered=False)
@@ -227,7 +227,7 @@ async def test_a_task_that_fails_at_the_back_end_is_reported_and_not_sent_again(
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_challenge_page_makes_the_egress_cool_down_and_not_the_key(
+async def test_a_challenge_page_makes_the_egress_cool_down_but_not_the_key(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("challenge", endpoint="submit", times=1)
@@ -439,7 +439,7 @@ async def test_an_order_sent_again_is_not_moved_to_the_end_of_the_line(
     assert prompts in (["number 1", "number 0", "number 2", "number 3"], [f"number {n}" for n in range(4)])
 
 
-async def test_waiting_orders_are_made_even_if_one_poll_rejects_their_key(
+async def test_waiting_orders_are_made_even_if_their_key_is_rejected_during_a_poll(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator, max_concurrent=1)

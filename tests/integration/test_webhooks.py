@@ -1,4 +1,4 @@
-"""Webhooks: the client is notified when its order ends, on every route and after restarts; no other host is called."""
+"""Webhooks notify the client when its order ends, on every route and after restarts. Only allowed hosts are called."""
 
 import asyncio
 import datetime as dt
@@ -71,7 +71,7 @@ async def test_a_webhook_of_a_completed_order_has_a_valid_signature_and_working_
         assert image.status == 200
 
 
-async def test_a_webhook_of_a_failed_order_has_the_reason(
+async def test_a_webhook_of_a_failed_order_contains_the_reason(
     proxy: Proxy, receiver: Receiver, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation")
@@ -148,7 +148,7 @@ async def test_a_repeat_of_an_order_sends_no_second_webhook(proxy: Proxy, receiv
     assert [call.path for call in receiver.calls] == ["/path-of-the-webhook?token=secret-of-the-address"]
 
 
-async def test_changed_metadata_changes_the_webhook_but_not_its_receiver(
+async def test_the_webhook_contains_changed_metadata_but_keeps_its_original_receiver(
     proxy: Proxy, receiver: Receiver, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish")
@@ -204,7 +204,7 @@ async def test_a_forbidden_webhook_address_is_refused_before_an_order_is_placed(
     assert receiver.calls == []
 
 
-async def test_a_star_allows_public_hosts_and_a_listed_host_may_be_private(
+async def test_a_star_allows_public_hosts_and_a_listed_private_host_is_allowed_too(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver
 ) -> None:
     async with start_proxy(**in_front_of(simulator), **allowing("127.0.0.1", "*")) as proxy:

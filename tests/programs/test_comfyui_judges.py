@@ -138,7 +138,7 @@ async def node_facts(script: str, graph: Any, server: SimulatedComfyUI) -> list[
     return await facts_of("node", "--input-type=module", "-e", script, *arguments, folder=NPM)
 
 
-async def test_the_makers_sdk_follows_a_job_to_its_image(server: SimulatedComfyUI, sdk: Sdk) -> None:
+async def test_the_sdk_of_comfyuis_maker_follows_a_job_to_its_image(server: SimulatedComfyUI, sdk: Sdk) -> None:
     script = """
 job = submit(graph)
 for event in job.events():
@@ -158,7 +158,7 @@ show(status=end_of(job), image=base64.b64encode(job.outputs[0].to_bytes()).decod
     assert (looked_at(content), last["image"]) == (("PNG", (64, 64)), encoded(content))
 
 
-async def test_the_makers_sdk_uploads_an_image_for_a_job(server: SimulatedComfyUI, sdk: Sdk) -> None:
+async def test_the_sdk_of_comfyuis_maker_uploads_an_image_for_a_job(server: SimulatedComfyUI, sdk: Sdk) -> None:
     script = """
 graph["1"]["inputs"]["image"] = client.assets.from_bytes(base64.b64decode(more), filename="seen.png")
 show(status=end_of(submit(graph)))
@@ -169,7 +169,7 @@ show(status=end_of(submit(graph)))
     assert looked_at(await server.image(entry)) == ("PNG", (32, 32))
 
 
-async def test_the_makers_sdk_cancels_a_job_and_reports_refused_and_failed_jobs(
+async def test_the_sdk_of_comfyuis_maker_cancels_a_job_and_reports_refused_and_failed_jobs(
     server: SimulatedComfyUI, sdk: Sdk
 ) -> None:
     script = """

@@ -77,7 +77,9 @@ async def test_an_edit_with_a_mask_calls_the_inpainting_of_museq(client: AsyncOp
     assert (call["call"], call["init_image"], call["mask_image"]) == ("inpaint", [96, 64], [96, 64])
 
 
-async def test_an_edit_without_a_mask_is_sent_as_a_generation_with_the_image(client: AsyncOpenAI, museq: Museq) -> None:
+async def test_an_edit_without_a_mask_is_sent_to_museq_as_a_generation_with_the_image(
+    client: AsyncOpenAI, museq: Museq
+) -> None:
     answer = await client.images.edit(model=MODEL, prompt="by day", image=png(), size="64x64")
 
     assert answer.data is not None
@@ -96,7 +98,7 @@ async def test_a_refused_size_fails_the_order_and_leaves_its_key_in_use(client: 
     assert is_of(decoded(answer.data[0].b64_json), "a long fox", (1024, 1024))
 
 
-async def test_an_order_is_not_sent_again_after_its_worker_has_died(client: AsyncOpenAI, museq: Museq) -> None:
+async def test_an_order_is_not_sent_again_after_the_worker_of_museq_has_died(client: AsyncOpenAI, museq: Museq) -> None:
     order = asyncio.create_task(client.images.generate(model=MODEL, prompt="a fox that waits for a dead worker"))
     call = await museq.called("a fox that waits for a dead worker")
     os.kill(call["pid"], signal.SIGKILL)

@@ -45,7 +45,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_prompt_becomes_an_image_and_a_second_prompt_changes_it(
+def test_a_prompt_becomes_an_image_and_a_second_prompt_changes_the_image(
     browser: Any, program: Program, size: dict[str, int], tmp_path: Path
 ) -> None:
     with person_at(browser, program.url, viewport=size) as person:
@@ -69,7 +69,7 @@ def test_a_prompt_becomes_an_image_and_a_second_prompt_changes_it(
 def test_an_image_can_be_made_and_changed_with_the_keyboard_alone(browser: Any, program: Program) -> None:
     with person_at(browser, program.url) as person:
         keyboard = person.page.keyboard
-        for text in (program.key, "a red fox"):  # each field has the focus when it appears
+        for text in (program.key, "a red fox"):  # each field gets the focus when it appears
             person.page.locator(":focus:is(input, textarea)").wait_for()
             keyboard.type(text)
             keyboard.press("Enter")
