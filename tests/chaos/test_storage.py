@@ -47,7 +47,7 @@ async def test_new_orders_are_refused_and_running_orders_survive_while_the_disk_
             async with it.session.get(f"{it.url}/health/ready") as answer:
                 (reason,) = (await answer.json())["reasons"]
             assert (answer.status, reason["code"]) == (503, "storage_unavailable")
-            assert reason["message"].startswith("The server's storage is unavailable: the database refused: ")
+            assert reason["message"].startswith("The server's storage is unavailable: the database refused the write: ")
             assert await it.status_of("/health/live") == 200
             assert await it.status_of(f"/v1/generation/{done}") == 200
             assert await it.status_of(f"/v1/generation/{running}") == 200
@@ -90,7 +90,7 @@ def test_startup_fails_with_one_line_if_the_data_folder_cannot_be_created(tmp_pa
     ended = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"DATA_DIR: {folder}: ")
+    assert line.startswith(f"DATA_DIR: {folder}/client_key: ")
 
 
 def test_startup_fails_with_one_line_if_the_database_is_damaged(tmp_path: Path) -> None:

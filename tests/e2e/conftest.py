@@ -56,6 +56,10 @@ class Program:
         return (self.folder / "data" / "client_key").read_text().strip()
 
     @property
+    def admin_key(self) -> str:
+        return (self.folder / "data" / "admin_key").read_text().strip()
+
+    @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
 

@@ -16,7 +16,7 @@ PROMPT = "marker-prompt"
 
 
 def ask(program: Program, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
-    headers = {"authorization": f"Bearer {key or program.key}", "content-type": "application/json"}
+    headers = {"authorization": f"Bearer {key or program.admin_key}", "content-type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(program.url + path, data, headers, method=method)
     try:
@@ -61,7 +61,7 @@ def test_neither_answers_nor_logs_contain_secrets(start_program: StartProgram) -
             ask(program, "POST", "/admin/api/keys/import", {"text": f"{SECOND},a,b\n{TOKEN}\n{SECOND} x"}),
             ask(program, "PATCH", "/admin/api/settings", {"PROXIES": proxy}),
             ask(program, "PATCH", "/admin/api/settings", {"PROXIES": f"ftp://{PASSWORD}@h:1"}),
-            ask(program, "POST", "/admin/api/login", {"key": program.key}),
+            ask(program, "POST", "/admin/api/login", {"key": program.admin_key}),
             ask(program, "POST", "/admin/api/login", {"key": TOKEN}),
             ask(program, "GET", "/admin/api/keys"),
         ]
@@ -85,7 +85,7 @@ def test_neither_answers_nor_logs_contain_secrets(start_program: StartProgram) -
         begun = next(body for _, body in answers if "token" in body)
         session = begun.pop("token")
         told = json.dumps(answers)
-        for secret in (TOKEN, SECOND, PASSWORD, PROMPT, session, program.key):
+        for secret in (TOKEN, SECOND, PASSWORD, PROMPT, session, program.admin_key):
             assert secret not in program.log, secret
             assert secret not in told, secret
         assert {status for status, _ in answers} <= {200, 201, 400, 401, 409}

@@ -59,6 +59,8 @@ class Server:
                 return "sora-1.0"
             case "token":
                 return f"token-{number}"
+            case "name" if path.startswith("/page/"):
+                return "page.js"
             case "name" if path.startswith("/admin/"):
                 backend = {"name": f"studio-{number}", "kind": "comfyui", "base_url": "http://127.0.0.1:9"}
                 return str(self._post("/admin/api/backends", ADMIN_KEY, backend)["name"])

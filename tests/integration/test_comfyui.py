@@ -150,7 +150,7 @@ async def test_two_servers_serve_two_clients_fairly_even_if_one_server_is_killed
         stats = [await server.stats() for server in (first, second)]
     lost = [body["error"]["code"] for status, body in outcomes if status != 200]
     assert len(outcomes) == 40
-    assert set(lost) <= {"upstream_lost"}
+    assert set(lost) <= {"upstream_lost", "result_unavailable"}  # the killed server had a running or a finished job
     assert len(lost) <= 1
     assert idle == []
     assert 5 <= made[:16].count("late") <= 11  # although all orders of the first client were placed earlier

@@ -161,7 +161,7 @@ async def test_a_new_key_file_is_logged_and_used_at_the_next_startup(
     async with start_proxy() as proxy:
         await asyncio.to_thread(write, folder / "api_keys.json", content)
         (warning,) = await eventually(warnings)
-        assert "next start" in warning
+        assert "restart the server to use UPSTREAM=sora" in warning
         assert "UPSTREAM=sora" in warning
         assert TOKEN not in caplog.text
         assert await keys_of(proxy) == {SIMULATORS_KEY: "ready"}
