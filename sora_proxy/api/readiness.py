@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sora_proxy.api.context import BACKENDS_IN_USE, BACKGROUND, MODELS, STORE, SUPERVISOR
+from sora_proxy.api.http.context import MEDIA
 from sora_proxy.errors import ModelsNotListed, NoUpstreamKey, QueueFull, StorageUnavailable
 from sora_proxy.orders.backend import Backend
 
@@ -42,6 +43,7 @@ async def reasons_against(app: web.Application) -> list[Reason]:
     reasons = list(_reasons(app))
     try:
         await app[STORE].check_writable()
+        await app[MEDIA].check_writable()
     except StorageUnavailable as error:
         reasons.append(Reason("storage_unavailable", f"The server's storage is unavailable: {error}."))
     return sorted(reasons, key=lambda reason: list(CODES).index(reason.code))

@@ -54,7 +54,7 @@ class KeyKeeping:
         try:
             loops = {"key_source": self._follow_source, "key_expiry": ExpiryWarnings(self.registry).run}
             if not simulated:  # every built-in simulator has the same key
-                loops["key_claims"] = KeyClaims(self.registry).run
+                loops["key_claims"] = KeyClaims(self.registry, self._source.threads).run
             async with background.running(**loops):
                 yield
         finally:

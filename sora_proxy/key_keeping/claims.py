@@ -7,16 +7,15 @@ detected.
 """
 
 import asyncio
-import contextlib
 import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
+from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.key_keeping.registry import KeyRegistry
 
 log = structlog.get_logger(__name__)
@@ -29,24 +28,37 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # services of systemd share it, 
 class KeyClaims:
     """Claims every enabled key that has a token, and logs a warning about each key that another process has claimed."""
 
-    def __init__(self, registry: KeyRegistry) -> None:
+    def __init__(self, registry: KeyRegistry, threads: BlockingPool) -> None:
         self._registry = registry
-        # All the mutable state: the claimed bytes of the file, and the ids of the keys that have been warned about.
+        self._threads = threads
+        # All the mutable state: the open file, its claimed bytes, and the ids of the keys that have been warned about.
+        self._file: int | None = None
         self._claimed: set[int] = set()
         self._warned: set[str] = set()
 
     async def run(self) -> None:
         """Claim the keys, and check once a minute for new keys and for keys that another process has released."""
-        path = _folder() / FILE_NAME
         try:
             while True:
-                with _opened(path) as file:
-                    self._claimed.clear()
-                    while _is_at(path, file):  # another program may remove files that look unused
-                        self._claim(file)
-                        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+                await self._threads.run(Work.media, self._check)
+                await asyncio.sleep(CHECK_INTERVAL_SECONDS)
         except OSError as error:  # another user may have created the file without access for others
             log.debug("upstream keys not claimed", reason=error.strerror)
+        finally:
+            self._close()
+
+    def _check(self) -> None:
+        path = _folder() / FILE_NAME
+        if self._file is None or not _is_at(path, self._file):  # another program may remove files that look unused
+            self._close()
+            self._file = _opened(path)
+        self._claim(self._file)
+
+    def _close(self) -> None:
+        """Release all keys."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._claimed = None, set()
 
     def _claim(self, file: int) -> None:
         enabled = [record for record in self._registry.records if record.config.enabled and record.config.token]
@@ -78,18 +90,14 @@ def _folder() -> Path:
     return SHARED_MEMORY if in_memory else Path(tempfile.gettempdir())
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _opened(path: Path) -> int:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        file = os.open(path, flags)
+        return os.open(path, flags)
     except FileNotFoundError:
         file = os.open(path, flags | os.O_CREAT, 0o666)
         os.fchmod(file, 0o666)  # processes of other users need access, which the umask would deny
-    try:
-        yield file
-    finally:
-        os.close(file)
+        return file
 
 
 def _is_at(path: Path, file: int) -> bool:

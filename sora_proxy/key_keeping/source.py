@@ -55,7 +55,7 @@ class KeySource:
             *((backend.name, key) for backend in backends for key in keys_of(backend)),
         )
         self._path = settings.keys_storage_file
-        self._threads = threads
+        self.threads = threads
         # All the mutable state: the version of the file that was read last, and whether it must be read now.
         self._last_version: tuple[int, int, int] | None = None
         self._wanted = asyncio.Event()
@@ -91,14 +91,14 @@ class KeySource:
         """Yield the keys of the file whenever it has changed. A missing or invalid file changes nothing."""
         while not self._configured:
             wanted = await self._pause()
-            version = await self._threads.run(Work.media, self._version)
+            version = await self.threads.run(Work.media, self._version)
             if not wanted and version in (self._last_version, None):
                 continue
             if version is None and not self._named:
                 log.info("no key file to reload", reason=f"{self._path} does not exist")
                 continue
             try:
-                entries = await self._threads.run(Work.media, self.read)
+                entries = await self.threads.run(Work.media, self.read)
             except ConfigurationError as error:
                 log.warning("key file unusable", faults=error.faults)
                 continue

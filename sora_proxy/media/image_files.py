@@ -26,6 +26,7 @@ FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MAX_PIXELS = 50_000_000
+MIN_FREE_BYTES = 16 * 2**20  # on the disk of the images; less may not hold the next image
 JPEG, START_OF_SCAN, EXIF = b"\xff\xd8", b"\xff\xda", b"Exif\0\0"
 MAX_SCANS = 100  # a progressive JPEG has about ten scans, and decoding each of them takes time
 # Cameras write one or two EXIF segments. Pillow copies all earlier segments again for each one, so reading many of them
@@ -51,6 +52,10 @@ class Media:
     async def open(self) -> None:
         """Create the folders, and remove incomplete files that a crash left behind. Raises ConfigurationError."""
         await self._threads.run(Work.media, self._open)
+
+    async def check_writable(self) -> None:
+        """Check that an image could be stored now. Raises StorageUnavailable."""
+        await self._threads.run(Work.media, self._check_writable)
 
     def image_path(self, name: str) -> Path:
         """The path of a result. `name` must match `IMAGE_NAME`."""
@@ -150,6 +155,16 @@ class Media:
         unneeded += [path for path in self._images.glob(".*.result") if path.name not in results]
         for path in unneeded:
             _remove(path)
+
+    def _check_writable(self) -> None:
+        try:
+            free = shutil.disk_usage(self._images).free
+        except OSError as error:
+            raise StorageUnavailable(f"the folder of the images can't be used: {error.strerror}") from error
+        if free < MIN_FREE_BYTES:
+            raise StorageUnavailable("the disk is almost full")
+        if not os.access(self._images, os.W_OK | os.X_OK):
+            raise StorageUnavailable("images can't be written into their folder")
 
     def _open(self) -> None:
         for folder in (self._images, self._inputs):

@@ -84,7 +84,7 @@ def back_up(folder: Path) -> Path:
     if not python.exists():
         python.symlink_to(sys.executable)
     subprocess.run(["sh", "-euc", BACKUP], cwd=folder, env=clean_environment(), check=True)
-    return folder.parent / "sora_proxy-backup"
+    return max(folder.parent.glob("sora_proxy-backup-*"))
 
 
 def restore(backup: Path, folder: Path) -> None:

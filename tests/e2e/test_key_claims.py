@@ -56,3 +56,9 @@ def test_built_in_simulators_do_not_share_a_key(tmp_path: Path) -> None:
     first, second = folders(tmp_path)
     with running_program(first, TMPDIR=str(tmp_path)), running_program(second, TMPDIR=str(tmp_path)) as program:
         assert warnings(program) == []
+
+
+def test_a_folder_in_the_place_of_the_shared_file_stops_no_server(tmp_path: Path) -> None:
+    (tmp_path / "sora_proxy.keys").mkdir()
+    with running_program(tmp_path, **keys("one")) as program:
+        assert warnings(program) == []

@@ -41,6 +41,19 @@ def test_sighup_reloads_the_key_file_and_never_ends_the_program(start_program: S
     assert '"event":"server stopped","clean":true' in program.log
 
 
+def test_the_program_ignores_sighup_before_it_imports_its_modules(tmp_path: Path) -> None:
+    script = """
+import contextlib, signal, sys
+sys.modules["argparse"] = None  # its import is the first one that fails
+with contextlib.suppress(ImportError):
+    import sora_proxy.__main__
+print(signal.getsignal(signal.SIGHUP).name)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == "SIG_IGN\n"
+
+
 def test_sighup_during_startup_does_not_end_the_program(tmp_path: Path) -> None:
     """The first line of the log is written long before the server is listening."""
     process = subprocess.Popen(

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import signal
 import sqlite3
 import subprocess
@@ -125,6 +127,20 @@ async def killed(script: str, *arguments: str) -> None:
 
 def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
+
+
+async def test_a_database_that_belongs_to_another_user_is_refused_in_one_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(path)
+
+    def refuse(self: Path, _mode: int) -> None:
+        """What the system does for users other than root and the owner."""
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(self))
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    advice = "It must belong to the user who runs the server."
+    assert await fault_of_start(path) == f"{path}: Operation not permitted. {advice}"
 
 
 async def test_a_wal_file_that_is_missing_after_a_crash_is_reported_until_it_is_restored(path: Path) -> None:

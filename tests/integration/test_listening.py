@@ -77,6 +77,12 @@ async def test_a_host_name_with_several_addresses_is_shown_once() -> None:
         assert await status_at(number) == 200
 
 
+async def test_an_address_that_two_names_have_in_common_is_used_once() -> None:
+    async with server("localhost", "127.0.0.1") as addresses:
+        assert len(addresses) == 1
+        assert await status_at(addresses[0]) == 200
+
+
 async def test_a_taken_port_is_replaced_only_if_the_system_chooses_the_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

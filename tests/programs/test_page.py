@@ -1,6 +1,8 @@
 """The page at `/`, used in Debian's Chromium: keys, new and changed images, reloads, and restarts of the server."""
 
+import json
 import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -220,3 +222,134 @@ def test_the_chinese_page_shows_no_english_words_in_the_course_of_an_order(brows
         person.waits_for("已完成")
         assert person.page.get_by_role("button", name="修改这张图").is_visible()
         assert not re.search("[A-Za-z]{4}", person.page.locator("#turns").inner_text())
+
+
+def test_eight_running_orders_leave_connections_for_cancelling_and_ordering(browser: Any, tmp_path: Path) -> None:
+    settings = QUICK | {"SIMULATOR_SECONDS": "100"}
+    with running_program(tmp_path, **settings) as program, person_at(browser, program.url) as person:
+        person.enter(program.key)
+        for number in range(8):
+            person.order(f"fox {number}")
+            person.page.locator(".turn[data-id]").nth(number).wait_for()
+        first = person.page.locator(".turn").first
+        first.get_by_role("button").click()
+        first.get_by_text("Cancelled").wait_for()
+        for number in range(1, 8):  # the streams take turns, so every order shows its progress
+            person.page.locator(".turn").nth(number).get_by_text(PERCENT).wait_for()
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_an_order_whose_answer_a_proxy_replaced_is_placed_once(browser: Any, program: Program, status: int) -> None:
+    replaced: list[int] = []
+
+    def replace_first(route: Any) -> None:
+        if replaced:
+            route.continue_()
+        else:
+            replaced.append(route.fetch().status)  # the server gets the order
+            route.fulfill(status=status, content_type="text/html", body="<h1>Bad gateway</h1>")
+
+    with person_at(browser, program.url) as person:
+        person.enter(program.key)
+        person.page.route("**/v1/responses", replace_first)
+        person.order("a red fox")
+        person.sees_images(1)
+        assert replaced == [200]
+        assert len(generations(program)) == 1
+
+
+def test_after_a_reload_the_last_image_is_changed_however_late_the_answers_arrive(
+    browser: Any, program: Program
+) -> None:
+    with person_at(browser, program.url) as person:
+        person.enter(program.key)
+        person.order("the first")
+        person.sees_images(1)
+        person.page.locator("#prompt").fill("the second")
+        person.page.get_by_role("button", name="New image").click()
+        person.sees_images(2)
+        first, second = person.page.url.partition("#")[2].split(",")
+        held: list[Any] = []
+
+        def hold(route: Any) -> None:
+            held.append(route)
+
+        person.page.route(f"**/{first.replace('chatcmpl-', 'resp_')}/input_items", hold)
+        person.page.reload()
+        person.enter(program.key)
+        person.sees_images(1)
+        held[0].continue_()
+        person.sees_images(2)
+        with person.page.expect_request("**/v1/responses") as sent:
+            person.order("make it blue")
+        assert sent.value.post_data_json["previous_response_id"] == second.replace("chatcmpl-", "resp_")
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["refused", "lost"])
+def test_an_order_whose_cancelling_fails_stays_on_the_page(browser: Any, tmp_path: Path, lost: bool) -> None:
+    error = '{"error": {"message": "Storage is full.", "code": "storage_unavailable"}}'
+    with running_program(tmp_path, **LONG) as program, person_at(browser, program.url) as person:
+        person.page.route("**/cancel", lambda route: route.abort() if lost else route.fulfill(status=503, body=error))
+        person.enter(program.key)
+        person.order("a red fox")
+        person.page.get_by_text(PERCENT).wait_for()
+        person.page.get_by_role("button", name="Cancel").click()
+        person.waits_for("The server can't be reached." if lost else "Storage is full.")
+        assert person.page.locator("progress").is_visible()
+        person.sees_images(1)
+
+
+def test_an_overdue_order_is_not_shown_as_a_lost_connection(browser: Any, tmp_path: Path) -> None:
+    settings = QUICK | {"SIMULATOR_SECONDS": "8", "GENERATION_TIMEOUT": "2"}
+    with running_program(tmp_path, **settings) as program, person_at(browser, program.url) as person:
+        person.enter(program.key)
+        person.order("a red fox")
+        person.waits_for("This is taking longer than usual. The order continues.")
+        person.page.evaluate(
+            "() => new MutationObserver(() => {"
+            " document.body.dataset.lost ||= /lost/.test(document.body.innerText) ? 'yes' : '';"
+            "}).observe(document.body, {subtree: true, childList: true, characterData: true})"
+        )
+        person.sees_images(1)
+        assert person.page.locator("body").get_attribute("data-lost") == ""
+
+
+def test_an_image_at_the_back_end_is_a_link_and_cannot_be_changed(browser: Any, program: Program) -> None:
+    events = [
+        'id: 1\nevent: picture\ndata: {"index": 0, "url": "https://cdn.example.com/images/abc.png"}\n\n',
+        'id: 2\nevent: picture\ndata: {"index": 1, "url": "javascript:alert(1)"}\n\n',
+        "id: 3\nevent: odd\ndata: {not json\n\n",
+        "id: 4\nevent: completed\ndata: {}\n\n",
+    ]
+    with person_at(browser, program.url) as person:
+        person.page.route("**/events?*", lambda route: route.fulfill(body="".join(events)))
+        person.enter(program.key)
+        person.order("a red fox")
+        person.waits_for("Finished")
+        links = person.page.locator(".images a").evaluate_all("links => links.map(link => link.href)")
+        assert links == ["https://cdn.example.com/images/abc.png"]
+        assert person.page.locator(".images img").count() == 0
+        assert person.page.locator("#change").is_hidden()
+
+
+@pytest.mark.parametrize("pasted", ["Bearer {}", "Authorization: Bearer {}", '"{}"', " {}\n"])
+def test_a_key_is_found_in_what_was_pasted(browser: Any, program: Program, pasted: str) -> None:
+    with person_at(browser, program.url) as person:
+        person.enter(pasted.format(program.key))
+        person.page.locator("#prompt").wait_for()
+
+
+def test_made_up_orders_in_the_address_are_explained_and_limited(browser: Any, program: Program) -> None:
+    ids = ",".join(f"chatcmpl-{number:032x}" for number in range(100)) + ",<img src=x>,chatcmpl-zz"
+    with person_at(browser, f"{program.url}/#{ids},{ids}") as person:
+        person.enter(program.key)
+        person.waits_for("This image was ordered with another key, or it was deleted.", times=30)
+        assert person.page.locator(".turn").count() == 30
+
+
+def generations(program: Program) -> list[dict[str, Any]]:
+    """The orders of the client key."""
+    headers = {"authorization": f"Bearer {program.key}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{program.url}/v1/generations", headers=headers)) as answer:
+        listed: list[dict[str, Any]] = json.load(answer)["data"]
+        return listed

@@ -166,6 +166,22 @@ def test_addresses_to_listen_on_are_hosts_or_unix_sockets_without_duplicates(env
     assert load_settings().api_host == ("::", "0.0.0.0", "sora.local", "unix:/run/sora proxy.sock")  # noqa: S104
 
 
+@pytest.mark.parametrize(
+    ("addresses", "fault"),
+    [
+        ("0.0.0.0,127.0.0.1", "must not list 127.0.0.1 beside 0.0.0.0, which contains it"),
+        ("::1,::", "must not list ::1 beside ::, which contains it"),
+    ],
+)
+def test_an_address_that_another_one_contains_is_refused(
+    environment: SetEnvironment, addresses: str, fault: str
+) -> None:
+    environment(API_HOST=addresses)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert fault in caught.value.faults[0]
+
+
 def test_the_credentials_of_a_proxy_are_separated_from_its_address(environment: SetEnvironment) -> None:
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890", PROXY_USER="user", PROXY_PASS=SECRET)
     settings = load_settings()
@@ -581,7 +597,7 @@ def test_an_incomplete_proxy_is_a_configuration_error(
         ("::1", False),
         ("localhost", False),
         ("127.0.0.1,[::1],unix:/run/sora.sock", False),
-        ("127.0.0.1,0.0.0.0", True),
+        ("::1,0.0.0.0", True),
         ("unix:/run/sora.sock,::", True),
     ],
 )

@@ -167,6 +167,15 @@ def test_a_key_file_that_cannot_be_read_is_a_configuration_error(file: Path, sou
     assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: Is a directory"]
 
 
+def test_a_key_file_that_is_a_named_pipe_is_refused_without_reading_it(
+    file: Path, source: Callable[..., KeySource]
+) -> None:
+    os.mkfifo(file)
+    with pytest.raises(ConfigurationError) as caught:
+        source().read()
+    assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: Not a regular file"]
+
+
 def write(file: Path, content: str) -> None:
     """Replace a file as editors and orchestrators do: by giving its name to another file."""
     part = file.with_suffix(".part")
