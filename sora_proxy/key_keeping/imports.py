@@ -51,8 +51,8 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 
 def _backend_of(backend: str) -> str:
-    """A key's back end. The back end of the older options counts as the entry `sora`, so its keys can move to that
-    entry."""
+    """The name of a key's back end. A back end that is configured by the older options has the name `sora`, so its keys
+    are recognized when an operator moves them to an entry `sora` in `BACKENDS`."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
 

@@ -109,7 +109,7 @@ class Idempotency:
         return self._refused.pop((claim.client, claim.digest), False) is None
 
     async def earlier(self, claim: Claim) -> str | None:
-        """The id of the generation whose request this one repeats; None if this request is new.
+        """The id of the generation that an earlier, equal request created; None if this request is new.
 
         Raises IdempotencyMismatch if the request's key was used for another order.
         """

@@ -9,7 +9,7 @@ from sora_proxy.simulator.options import SimulatorOptions
 PREPROCESSING_SHARE = 0.2  # preprocessing takes this share of the time before the run
 QUEUE_LENGTH = 5
 STUCK_AT = 0.99
-STUCK_AFTER = 0.3  # the share of the run after which progress is stuck
+STUCK_AFTER = 0.3  # in a stuck task, progress stops after this share of the run
 STEPS = 4
 
 

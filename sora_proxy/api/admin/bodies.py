@@ -18,8 +18,8 @@ class Body(BaseModel):
 
 
 def change_of(name: str, kind: type[BaseModel], fields: Iterable[str]) -> type[BaseModel]:
-    """A model by which the API's document describes a change: the given fields of `kind`, all optional. It is not used
-    for checks: values are checked after the change has been merged into the existing configuration."""
+    """A pydantic model with the given fields of `kind`, all optional. It only describes the body of a PATCH in the API
+    document; values are checked after the change has been merged into the existing configuration."""
     types: dict[str, Any] = {field: (kind.model_fields[field].rebuild_annotation() | None, None) for field in fields}
     return create_model(name, **types)
 

@@ -78,7 +78,7 @@ class Files:
 
     edits: Edits = Edits.none
     names: tuple[str, ...] = ("image", "image[]")  # the names of the parts of a form, or of the fields of JSON
-    inline: tuple[str, ...] = ()  # fields in which the route for generations accepts images as addresses or data URIs
+    inline: tuple[str, ...] = ()  # fields of `/images/generations` that accept addresses or data URIs of images
     max_images: int = 16
     needs_mask: bool = False
     checked: bool = True  # whether files that are not images are refused; otherwise they are ignored

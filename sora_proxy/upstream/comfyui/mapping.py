@@ -12,7 +12,7 @@ Slot = tuple[str, str]  # a node's id, and the name of one of its inputs
 
 SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 DEFAULT_MAX_IMAGES, MAX_IMAGES = 4, 16
-# The fields that are written to inputs, by the type of the input's value in the exported graph.
+# The fields that are written to inputs, grouped by the type of the input's value in the exported graph.
 TEXTS = ("prompt", "negative_prompt", "image", "mask", "checkpoint")
 NUMBERS = ("width", "height", "seed", "steps", "guidance_scale", "strength", "count")
 SLOTS = (*TEXTS, *NUMBERS)
