@@ -89,8 +89,9 @@ def _is_name(url: str) -> bool:
 def _client_key(access: Access, place: Place) -> str:
     file = access.client_key_file
     if file is None:
-        needed = "" if place.terminal or place.command else ", which the other terminal needs, too"
-        return f"the value of API_AUTH_TOKEN{needed}"
+        if place.terminal:
+            return f"{access.client_key} (the value of API_AUTH_TOKEN)"
+        return f"the value of API_AUTH_TOKEN{'' if place.command else ', which the other terminal needs, too'}"
     return f"{access.client_key} ({_stored(file)})" if place.terminal else f"the output of `{place.reading(file)}`"
 
 

@@ -115,6 +115,8 @@ def _tcp_socket(family: int, place: Any, *, may_differ: bool) -> socket.socket:
 def _unix_socket(path: Path) -> Iterator[socket.socket]:
     """A unix socket. Its file is removed when the block ends, unless another program replaced it. Raises OSError."""
     _remove_stale(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"The folder {path.parent} does not exist; create it first")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         made = path.lstat().st_ino

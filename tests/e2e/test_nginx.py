@@ -29,6 +29,8 @@ PREFIX = [  # the changes that a comment in the example describes for a path pre
     ('X-Forwarded-Prefix "";', "X-Forwarded-Prefix /sora;"),
 ]
 
+UNIX = [("    server 127.0.0.1:8890;", ""), ("    # server unix:/run", "    server unix:/run")]  # for a unix socket
+
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 
 
@@ -131,8 +133,9 @@ async def origin_in(client: aiohttp.ClientSession, path: str, **headers: str) ->
         return str(server["url"])
 
 
-def test_nginx_accepts_the_example_configuration(nginx: Nginx) -> None:
-    nginx.configure("127.0.0.1:8890")
+@pytest.mark.parametrize("changes", [[], PREFIX, UNIX], ids=["as it is", "with a prefix", "with a unix socket"])
+def test_nginx_accepts_the_example_configuration(nginx: Nginx, changes: list[tuple[str, str]]) -> None:
+    nginx.configure("127.0.0.1:8890", *changes)
     assert "test is successful" in nginx.check()
 
 

@@ -111,7 +111,10 @@ async def test_a_taken_port_is_replaced_only_if_the_system_chooses_the_port(
         ("192.0.2.1", "API_HOST: can't listen on 192.0.2.1:0: Cannot assign requested address."),
         ("2001:db8::1", "API_HOST: can't listen on [2001:db8::1]:0: Cannot assign requested address."),
         ("no-such-host.invalid", "API_HOST: can't listen on no-such-host.invalid:0: "),
-        ("unix:/no/such/folder/x", "API_HOST: can't listen on unix:/no/such/folder/x: No such file or directory."),
+        (
+            "unix:/no/such/folder/x",
+            "API_HOST: can't listen on unix:/no/such/folder/x: The folder /no/such/folder does not exist; create it first.",
+        ),
         (f"unix:/tmp/{'a' * 200}", f"API_HOST: can't listen on unix:/tmp/{'a' * 200}: AF_UNIX path too long."),
     ],
 )

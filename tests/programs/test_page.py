@@ -114,6 +114,7 @@ def test_the_refusal_of_a_prompt_is_explained_and_the_next_prompt_works(browser:
         person.order("something forbidden")
         person.page.locator(".turn .fault:not(:empty)").wait_for()
         assert "content policy" in person.page.locator(".turn .fault").text_content()
+        assert person.page.locator("#prompt").input_value() == "something forbidden"
         person.order("a red fox")
         person.sees_images(1)
 

@@ -206,6 +206,7 @@ class Turn {
       case "cancelled":
         return this.end(words.cancelled);
       case "failed":
+        at("prompt").value ||= this.prompt;  // to be changed and sent again
         return this.fail(words.failures[fields.code] ?? fields.message);
     }
   }
@@ -232,6 +233,7 @@ class Turn {
         link.setAttribute("aria-label", words.open(this.prompt));
         link.replaceChildren(image);
         showButtons();
+        at("order").scrollIntoView({ block: "nearest" });
       };
       image.src = stored;
     }

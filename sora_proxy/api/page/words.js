@@ -4,7 +4,8 @@ const ENGLISH = {
   api: "API",
   key: "Client key",
   keyHint: "At startup, the server printed the key or said where it is. A generated key is in the file client_key in "
-    + "the server's data folder. This page forgets the key when you close it.",
+    + "the server's data folder. This page forgets the key when it is closed or loaded again. "
+    + "Your images then come back with the key, at the same address.",
   enter: "Continue",
   wrongKey: "The server does not accept this key.",
   unreachable: "The server can't be reached.",
@@ -36,7 +37,7 @@ const ENGLISH = {
 const CHINESE = {
   api: "API",
   key: "客户端密钥",
-  keyHint: "服务启动时会说明密钥在哪里：直接显示在终端里，或保存在数据目录的 client_key 文件中。密钥只保存在本页内存里，关闭页面即消失。",
+  keyHint: "服务启动时会说明密钥在哪里：直接显示在终端里，或保存在数据目录的 client_key 文件中。密钥只保存在本页内存里，关闭或刷新页面后需要重新输入；用同一个网址和密钥可以找回图片。",
   enter: "继续",
   wrongKey: "密钥不正确。",
   unreachable: "无法连接服务器。",
