@@ -113,7 +113,7 @@ async def test_a_taken_port_is_replaced_only_if_the_system_chooses_the_port(
         ("no-such-host.invalid", "API_HOST: can't listen on no-such-host.invalid:0: "),
         (
             "unix:/no/such/folder/x",
-            "API_HOST: can't listen on unix:/no/such/folder/x: The folder /no/such/folder does not exist; create it first.",
+            "API_HOST: can't listen on unix:/no/such/folder/x: The folder /no/such/folder does not exist",
         ),
         (f"unix:/tmp/{'a' * 200}", f"API_HOST: can't listen on unix:/tmp/{'a' * 200}: AF_UNIX path too long."),
     ],
