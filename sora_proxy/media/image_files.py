@@ -26,7 +26,7 @@ FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MAX_PIXELS = 50_000_000
-MIN_FREE_BYTES = 16 * 2**20  # on the disk of the images; less may not hold the next image
+MIN_FREE_BYTES = 2**20  # on the disk of the images; less has no room for another image
 JPEG, START_OF_SCAN, EXIF = b"\xff\xd8", b"\xff\xda", b"Exif\0\0"
 MAX_SCANS = 100  # a progressive JPEG has about ten scans, and decoding each of them takes time
 # Cameras write one or two EXIF segments. Pillow copies all earlier segments again for each one, so reading many of them
