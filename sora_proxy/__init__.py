@@ -23,7 +23,7 @@ the events that clients can receive, and the log, to which only committed events
 and status requests all read that log, and take no part in the order's course. Therefore clients see only what has been
 committed, and by default an order continues when its client disconnects. `errors.py` classifies all errors by their
 cause. `app.py` constructs every shared object. `background.py` starts loops and tasks, `blocking.py` starts threads,
-`database.py` and `database_file.py` access the SQLite file, `schema.py` migrates it, and `log.py` writes log lines.
+and `log.py` writes log lines.
 Each folder answers one question, and the docstring of its `__init__.py` begins with this question:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
@@ -32,6 +32,7 @@ Each folder answers one question, and the docstring of its `__init__.py` begins 
     backend_keeping/  Which back ends are there?            foreign/    How is data from other servers handled safely?
     key_keeping/      Where do upstream keys come from?     upstream/   Which services make the images?
     api/              How do clients reach the server?      simulator/  Which server answers without a real back end?
+    database/         How is everything stored durably?
 
 `tests/unit/test_imports.py` contains the table of imports that are allowed between folders.
 """

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
+from sora_proxy.database.schema import SCHEMA_VERSION
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.generation import Generation, new_generation_id
 from sora_proxy.orders.store import Store
-from sora_proxy.schema import SCHEMA_VERSION
 from sora_proxy.spec import GenerationSpec
 from tests.conftest import StartProxy
 from tests.eventually import PATIENCE

@@ -14,11 +14,11 @@ from sqlalchemy.exc import IntegrityError
 
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
+from sora_proxy.database.schema import SCHEMA_VERSION
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
 from sora_proxy.event_log import Completed, Event, Failed, Image, Progress, Queued
 from sora_proxy.generation import Asset, Generation, State, Status, Step, new_generation_id
 from sora_proxy.orders.store import Store, images
-from sora_proxy.schema import SCHEMA_VERSION
 from sora_proxy.spec import GenerationSpec
 from tests.eventually import PATIENCE
 

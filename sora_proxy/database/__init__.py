@@ -1,4 +1,4 @@
-"""Database: durable access to the one SQLite file, through SQLAlchemy Core.
+"""How is everything stored durably? In one SQLite file, which Database reads and writes through SQLAlchemy Core.
 
 One thread and one connection do all writes; waiting writes are committed together, so a hundred generations cost a few
 disk syncs instead of hundreds. With `synchronous=FULL`, a write survives a power cut once `write` has returned.
@@ -22,9 +22,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 
 from sora_proxy.background import start_task
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.database_file import DatabaseFile
+from sora_proxy.database.file import DatabaseFile
+from sora_proxy.database.schema import SCHEMA_VERSION, SchemaError, compare, migrate, version_of
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
-from sora_proxy.schema import SCHEMA_VERSION, SchemaError, compare, migrate, version_of
 
 log = structlog.get_logger(__name__)
 
