@@ -7,16 +7,20 @@ from aiohttp import web
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.settings.kinds import UNIX_PEER
 
+PARTS = ("proto", "host", "prefix")
+
 
 def through_trusted_proxy(request: web.Request) -> bool:
     """Whether the connection comes from a trusted reverse proxy."""
     return _trusted(request, _peer(request))
 
 
-def forwarded(request: web.Request, name: str) -> str | None:
-    """The value of a header X-Forwarded-… from a trusted reverse proxy: that of the proxy nearest to the client."""
-    value = request.headers.get(f"x-forwarded-{name}") if through_trusted_proxy(request) else None
-    return None if value is None else value.split(",")[0].strip()
+def forwarded(request: web.Request) -> dict[str, str]:
+    """The parts of the public address that a trusted reverse proxy reports: `proto`, `host` and `prefix`, each empty if
+    it is unknown. Without a trusted proxy, there are none. Of several proxies, the one nearest to the client counts."""
+    if not through_trusted_proxy(request):
+        return {}
+    return {name: request.headers.get(f"x-forwarded-{name}", "").split(",")[0].strip() for name in PARTS}
 
 
 def client_address(request: web.Request) -> str:

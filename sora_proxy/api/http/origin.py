@@ -17,12 +17,13 @@ def public_origin(request: web.Request) -> str:
     them."""
     if base_url := request.app[SETTINGS].current.base_url:
         return base_url
-    scheme, host = forwarded(request, "proto") or request.scheme, forwarded(request, "host") or request.host
+    reported = forwarded(request)
+    scheme, host = reported.get("proto") or request.scheme, reported.get("host") or request.host
     try:
         origin = str(URL.build(scheme="https" if scheme == "https" else "http", authority=host).origin())
     except ValueError:
         origin = _origin_here(request)
-    prefix = PREFIX.fullmatch(forwarded(request, "prefix") or "")
+    prefix = PREFIX.fullmatch(reported.get("prefix", ""))
     return origin + prefix[1] if prefix else origin
 
 

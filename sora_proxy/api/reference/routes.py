@@ -3,6 +3,7 @@ nothing about this server."""
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -23,19 +24,22 @@ class ApiDocument:
         self._make = functools.partial(document, routes, open_handlers)
 
     @functools.cached_property
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = orjson.loads(orjson.dumps(self._make()))  # plain JSON, which the page shows
+        return content
+
+    @functools.cached_property
     def document(self) -> bytes:
-        return orjson.dumps(self._make())
+        return orjson.dumps(self._content)
 
     @functools.cached_property
     def page(self) -> bytes:
-        return page(orjson.loads(self.document))
+        return page(self._content)
 
     def served_from(self, origin: str | None) -> bytes:
         """The OpenAPI document for routes at `origin`. If `origin` is None, the routes are at the address of the
         document."""
-        if origin is None:
-            return self.document
-        return orjson.dumps(orjson.loads(self.document) | {"servers": [{"url": origin}]})
+        return self.document if origin is None else orjson.dumps(self._content | {"servers": [{"url": origin}]})
 
 
 API_DOCUMENT = web.AppKey("api_document", ApiDocument)
