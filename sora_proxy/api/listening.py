@@ -13,7 +13,7 @@ from aiohttp import web
 from sora_proxy.api.http.context import THREADS
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings.listening import UNIX, socket_path
+from sora_proxy.settings.listening import UNIX, authority, socket_path
 
 BACKLOG = 4096
 NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -157,7 +157,7 @@ def _explained(address: str, port: int) -> Iterator[None]:
         if address.startswith(UNIX):
             option, example, place = "API_HOST", "unix:/run/sora_proxy/http.sock", address
         else:
-            place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            place = authority(address, port)
             about_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
             option, example = ("API_PORT", "8891") if about_port else ("API_HOST", "127.0.0.1")
         fault = f"{option}: can't listen on {place}: {reason}. Example: {option}={example}"
@@ -167,5 +167,4 @@ def _explained(address: str, port: int) -> Iterator[None]:
 def _shown(address: str, sock: socket.socket) -> str:
     if address.startswith(UNIX):
         return address
-    host = SHOWN.get(address, address)
-    return f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}"
+    return f"http://{authority(SHOWN.get(address, address), sock.getsockname()[1])}"

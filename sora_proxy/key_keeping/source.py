@@ -5,6 +5,7 @@ The file is read again when it changes, and never written. `imports.py` merges i
 
 import asyncio
 import errno
+import stat
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
 
 def _content(path: Path) -> bytes:
     """The content of a regular file, since reading a named pipe might never end. Raises OSError."""
-    if path.exists() and not (path.is_file() or path.is_dir()):  # a folder has an error message of its own
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):  # reading a folder fails with a better message
         raise OSError(errno.EINVAL, "Not a regular file")
     return path.read_bytes()
 

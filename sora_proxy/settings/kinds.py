@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sora_proxy.settings.accounts import Proxy
-from sora_proxy.settings.listening import plain_addresses
+from sora_proxy.settings.listening import authority, plain_addresses
 from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
@@ -168,8 +168,7 @@ def _proxy(address: str) -> Proxy | None:
     user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
     if scheme == "socks5h" and (user or password):
         _check_socks_credentials(user, password)
-    netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return Proxy(f"{scheme}://{netloc}", user, SecretStr(password) if password else None)
+    return Proxy(f"{scheme}://{authority(host, port)}", user, SecretStr(password) if password else None)
 
 
 def _check_socks_credentials(*credentials: str | None) -> None:

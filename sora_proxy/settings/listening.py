@@ -14,6 +14,11 @@ def socket_path(address: str) -> Path | None:
     return Path(address.removeprefix(UNIX)) if address.startswith(UNIX) else None
 
 
+def authority(host: str, port: int) -> str:
+    """A host and a port as in a URL, where an IPv6 address is in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_loopback(address: str) -> bool:
     """Whether only programs on this machine can connect to an address."""
     try:
