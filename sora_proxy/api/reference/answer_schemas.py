@@ -51,9 +51,9 @@ class Usage(Counts):
     """The counts that the back end reports. If it reports none, the number of words in the prompt and the number of
     images are used; each number is at least 1."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+    total_tokens: int = Field(ge=0)
 
 
 class AnswerMessage(Answer):

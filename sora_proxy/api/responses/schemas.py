@@ -26,11 +26,11 @@ class ResponseUsage(Counts):
     """The counts that the back end reports. If it reports none, the number of words in the prompt and the number of
     images are used; each number is at least 1."""
 
-    input_tokens: int
+    input_tokens: int = Field(ge=0)
     input_tokens_details: ResponseTokenDetails
-    output_tokens: int
+    output_tokens: int = Field(ge=0)
     output_tokens_details: ResponseOutputDetails
-    total_tokens: int
+    total_tokens: int = Field(ge=0)
 
 
 class ImageGenerationCall(Answer):
