@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -62,6 +63,18 @@ class Program:
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    def ask(self, key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Send a request with this key; returns the status and the JSON of the answer."""
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
 
     def order_fault(self, fault: str, **parameters: Any) -> None:
         """Inject a fault into the built-in simulator."""

@@ -2,13 +2,10 @@
 
 import json
 import signal
-import urllib.error
-import urllib.request
 from typing import Any
 
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import Program, StartProgram
-from tests.eventually import PATIENCE
 
 TOKEN, SECOND = "marker-token-number-one-of-the-tests", "marker-token-number-two-of-the-tests"
 PASSWORD = "marker-password"
@@ -16,15 +13,7 @@ PROMPT = "marker-prompt"
 
 
 def ask(program: Program, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
-    headers = {"authorization": f"Bearer {key or program.admin_key}", "content-type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(program.url + path, data, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
+    return program.ask(key or program.admin_key, method, path, body)
 
 
 def test_acknowledged_changes_survive_a_kill(start_program: StartProgram) -> None:

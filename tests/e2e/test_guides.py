@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Program, clean_environment, running_program, running_simulator
-from tests.eventually import PATIENCE, eventually
+from tests.eventually import eventually
 from tests.markdown_pages import DOCS, code_blocks
 
 (BACKUP,) = [text for language, text in code_blocks(DOCS / "operations.md") if text.startswith("umask")]
@@ -22,12 +21,10 @@ OLD, NEW = "sk-the-old-client-key", "sk-the-new-client-key"
 
 
 def send(program: Program, method: str, path: str, body: dict[str, Any] | None = None, key: str = "") -> dict[str, Any]:
-    headers = {"authorization": f"Bearer {key or program.key}", "content-type": "application/json"}
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(program.url + path, data, headers, method=method)
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-        received: dict[str, Any] = json.load(answer)
-        return received
+    status, answer = program.ask(key or program.key, method, path, body)
+    assert status == 200, answer
+    received: dict[str, Any] = answer
+    return received
 
 
 def order(program: Program, key: str = "") -> str:
@@ -52,12 +49,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def refused(program: Program, path: str, key: str) -> bool:
     """Whether the server does not accept this key."""
-    try:
-        send(program, "GET", path, key=key)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code == 401
-    return False
+    return program.ask(key, "GET", path)[0] == 401
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The program under a service manager: signals, notifications, and the unit for systemd."""
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,27 +19,34 @@ from tests.eventually import PATIENCE, eventually
 UNIT = CHECKOUT / "config" / "deploy" / "sora_proxy.service"
 
 
+@contextlib.contextmanager
+def hanging_up(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Send SIGHUP again and again until the block ends."""
+    ended = threading.Event()
+
+    def hang_up() -> None:
+        while not ended.wait(0.001):
+            process.send_signal(signal.SIGHUP)
+
+    storm = threading.Thread(target=hang_up)
+    storm.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        storm.join()
+
+
 def test_sighup_reloads_the_key_file_and_never_ends_the_program(start_program: StartProgram, tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text('[{"key": "Bearer one"}]')
     with start_program(KEYS_STORAGE_FILE="keys.json", SORA_BASE_URL="http://127.0.0.1:9") as program:
-        ended = threading.Event()
-
-        def hang_up_again_and_again() -> None:
-            """Send SIGHUP while the program is running and while it is stopping, until it has ended."""
-            while not ended.wait(0.001):
-                program.process.send_signal(signal.SIGHUP)
 
         async def reloaded() -> bool:
             return '"event":"key file reloaded"' in await asyncio.to_thread(lambda: program.log)
 
-        storm = threading.Thread(target=hang_up_again_and_again)
-        storm.start()
-        try:
+        with hanging_up(program.process):
             asyncio.run(eventually(reloaded))
             assert program.stop() == 0
-        finally:
-            ended.set()
-            storm.join()
     assert '"event":"server stopped","clean":true' in program.log
 
 
@@ -68,19 +77,8 @@ def test_sighup_during_startup_does_not_end_the_program(tmp_path: Path) -> None:
     assert process.stderr is not None
     try:
         assert "database opened" in process.stderr.readline()
-        ended = threading.Event()
-
-        def hang_up_again_and_again() -> None:
-            while not ended.wait(0.001):
-                process.send_signal(signal.SIGHUP)
-
-        storm = threading.Thread(target=hang_up_again_and_again)
-        storm.start()
-        try:
+        with hanging_up(process):
             assert LISTENS.search(process.stdout.readline())
-        finally:
-            ended.set()
-            storm.join()
         process.terminate()
         assert process.wait(PATIENCE) == 0
     finally:

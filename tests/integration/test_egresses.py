@@ -198,6 +198,9 @@ async def test_without_a_working_egress_clients_get_an_error_and_keys_stay_in_se
             error = (await answer.json())["error"]
             assert (answer.status, error["code"]) == (502, "upstream_proxy")
         assert [key.rejected for key in proxy.pool.keys] == [None] * len(upstream_keys())
+        async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
+            reasons = (await answer.json()).get("reasons", [])
+            assert {reason["code"] for reason in reasons} <= {"backend_unreachable"}
 
     assert "the-password" not in caplog.text + str(error)
     assert (await simulator.stats())["requests"] == {}

@@ -86,6 +86,9 @@ async def test_wrong_proxy_credentials_are_reported_and_do_not_affect_the_key(
             assert (await answer.json())["error"]["code"] == "upstream_proxy"
         (key,) = proxy.pool.keys
         assert (key.rejected, key.cooldown.failures) == (None, 0)
+        async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
+            reasons = (await answer.json()).get("reasons", [])
+            assert {reason["code"] for reason in reasons} <= {"backend_unreachable"}
 
     assert (await simulator.stats())["requests"] == {}
     assert "not-the-password" not in caplog.text

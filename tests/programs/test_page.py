@@ -1,8 +1,6 @@
 """The page at `/`, used in Debian's Chromium: keys, new and changed images, reloads, and restarts of the server."""
 
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -256,7 +254,7 @@ def test_an_order_whose_answer_a_proxy_replaced_is_placed_once(browser: Any, pro
         person.order("a red fox")
         person.sees_images(1)
         assert replaced == [200]
-        assert len(generations(program)) == 1
+        assert len(program.ask(program.key, "GET", "/v1/generations")[1]["data"]) == 1
 
 
 def test_after_a_reload_the_last_image_is_changed_however_late_the_answers_arrive(
@@ -346,11 +344,3 @@ def test_made_up_orders_in_the_address_are_explained_and_limited(browser: Any, p
         person.enter(program.key)
         person.waits_for("This image was ordered with another key, or it was deleted.", times=30)
         assert person.page.locator(".turn").count() == 30
-
-
-def generations(program: Program) -> list[dict[str, Any]]:
-    """The orders of the client key."""
-    headers = {"authorization": f"Bearer {program.key}"}
-    with urllib.request.urlopen(urllib.request.Request(f"{program.url}/v1/generations", headers=headers)) as answer:
-        listed: list[dict[str, Any]] = json.load(answer)["data"]
-        return listed
